@@ -1,0 +1,191 @@
+"""The settings: read once from the environment (12-factor). A missing or malformed one stops the start.
+
+docs/settings.md explains each; `README.md` says how to get those that GitHub gives.
+"""
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+BACKENDS = ("local",)
+IMAGES = ("auto", "public", "off")
+_SECRETS = ("GITHUB_PRIVATE_KEY", "GITHUB_WEBHOOK_SECRET")
+
+
+class SettingsError(Exception):
+    """One sentence for each setting that is missing or malformed, ready for the terminal."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything the environment decides. Secrets stay out of `repr`."""
+
+    app_id: int
+    private_key: str = field(repr=False)
+    webhook_secrets: tuple[str, ...] = field(repr=False)
+    data_dir: Path
+    database_url: str = field(repr=False)
+    public_url: str
+    api_url: str = "https://api.github.com"
+    web_url: str = "https://github.com"
+    backend: str = "local"
+    host: str = "127.0.0.1"
+    port: int = 8080
+    machines_file: Path | None = None
+    images: str = "auto"
+    allow_unisolated_trusted_code: bool = False
+
+    @property
+    def has_public_address(self) -> bool:
+        """Tell whether GitHub's image proxy could reach PUBLIC_URL: https, and no private or local address."""
+        url = urlsplit(self.public_url)
+        host = url.hostname or ""
+        try:
+            return url.scheme == "https" and ipaddress.ip_address(host).is_global
+        except ValueError:
+            return url.scheme == "https" and "." in host and not host.endswith((".local", ".internal", ".lan"))
+
+    def shows_images(self, is_private: bool) -> bool:
+        """Tell whether a repository's comments may carry pictures that anybody with the URL can see."""
+        if self.images == "auto":
+            return self.has_public_address and not is_private
+        return self.images == "public"
+
+
+def read(environ: Mapping[str, str]) -> Settings:
+    """Return the settings that `environ` describes. Raises SettingsError that names all that is wrong at once."""
+    return _Reader(environ).settings()
+
+
+def forget_secrets() -> None:
+    """Take the secrets out of this process's environment, so that no child process inherits them."""
+    for name in _SECRETS:
+        os.environ.pop(name, None)
+
+
+class _Reader:
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._problems: list[str] = []
+
+    def settings(self) -> Settings:
+        host, port = self._text("HOST", "127.0.0.1"), self._port()
+        data_dir = Path(self._text("DATA_DIR", "data")).expanduser().absolute()
+        machines = self._environ.get("MACHINES_FILE", "").strip()
+        settings = Settings(
+            app_id=self._app_id(),
+            private_key=self._private_key(),
+            webhook_secrets=self._webhook_secrets(),
+            data_dir=data_dir,
+            database_url=self._text("DATABASE_URL", f"sqlite:///{data_dir / 'experiment-ci.sqlite3'}"),
+            public_url=self._url("PUBLIC_URL", f"http://{host}:{port}"),
+            api_url=self._url("GITHUB_API_URL", "https://api.github.com"),
+            web_url=self._url("GITHUB_WEB_URL", "https://github.com"),
+            backend=self._choice("BACKEND", "local", BACKENDS),
+            host=host,
+            port=port,
+            machines_file=Path(machines).expanduser().absolute() if machines else None,
+            images=self._choice("IMAGES", "auto", IMAGES),
+            allow_unisolated_trusted_code=self._switch("ALLOW_UNISOLATED_TRUSTED_CODE"),
+        )
+        if self._problems:
+            raise SettingsError(self._problems)
+        return settings
+
+    def _text(self, name: str, default: str) -> str:
+        return self._environ.get(name, "").strip() or default
+
+    def _app_id(self) -> int:
+        value = self._environ.get("GITHUB_APP_ID", "").strip()
+        if not value:
+            self._problems.append(
+                "GITHUB_APP_ID is missing: it is the number called “App ID” on your GitHub App's settings page."
+            )
+        elif not value.isascii() or not value.isdigit():
+            self._problems.append(
+                f"GITHUB_APP_ID must be a number such as 123456, not {value!r} (the client ID will not do)."
+            )
+        else:
+            return int(value)
+        return 0
+
+    def _private_key(self) -> str:
+        text = self._environ.get("GITHUB_PRIVATE_KEY", "").strip()
+        path = self._environ.get("GITHUB_PRIVATE_KEY_PATH", "").strip()
+        how = "generate one on your GitHub App's settings page under “Private keys”"
+        if text:
+            # Many hosting panels keep variables on one line; `\n` is how a PEM is written there.
+            return self._checked_key(text.replace("\\n", "\n"), "GITHUB_PRIVATE_KEY", how)
+        if not path:
+            self._problems.append(
+                f"GITHUB_PRIVATE_KEY_PATH (or GITHUB_PRIVATE_KEY) is missing: {how} and give the .pem file's path."
+            )
+            return ""
+        try:
+            return self._checked_key(Path(path).expanduser().read_text(), "GITHUB_PRIVATE_KEY_PATH", how)
+        except (OSError, UnicodeDecodeError) as error:
+            self._problems.append(f"GITHUB_PRIVATE_KEY_PATH cannot be read: {error}; {how}.")
+            return ""
+
+    def _checked_key(self, pem: str, name: str, how: str) -> str:
+        try:
+            key = load_pem_private_key(pem.encode(), password=None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            key = None
+        if not isinstance(key, RSAPrivateKey):
+            self._problems.append(f"{name} is not an RSA private key in PEM form without a passphrase: {how}.")
+        return pem
+
+    def _webhook_secrets(self) -> tuple[str, ...]:
+        secrets = tuple(s.strip() for s in self._environ.get("GITHUB_WEBHOOK_SECRET", "").split(",") if s.strip())
+        if not secrets:
+            self._problems.append(
+                "GITHUB_WEBHOOK_SECRET is missing: choose one (`openssl rand -hex 32`) and give it both here and on your"
+                " GitHub App's settings page; two, separated by a comma, are both accepted while you rotate."
+            )
+        elif len(secrets) > 2:
+            self._problems.append(
+                "GITHUB_WEBHOOK_SECRET holds more than two secrets: keep the new one and the old one."
+            )
+        return secrets
+
+    def _url(self, name: str, default: str) -> str:
+        value = self._text(name, default).rstrip("/")
+        try:
+            url = urlsplit(value)
+            is_good = url.scheme in ("http", "https") and bool(url.hostname) and (url.port or 1) > 0
+        except ValueError:
+            is_good = False
+        if not is_good or url.username or url.query or url.fragment:
+            self._problems.append(f"{name} must be a plain http(s) URL such as {default}, not {value!r}.")
+        return value
+
+    def _port(self) -> int:
+        value = self._text("PORT", "8080")
+        if value.isascii() and value.isdigit() and 0 < int(value) < 65536:
+            return int(value)
+        self._problems.append(f"PORT must be a number from 1 to 65535, not {value!r}.")
+        return 0
+
+    def _choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
+        value = self._text(name, default)
+        if value not in allowed:
+            self._problems.append(f"{name} must be one of {', '.join(allowed)}, not {value!r}.")
+        return value
+
+    def _switch(self, name: str) -> bool:
+        value = self._text(name, "no").lower()
+        if value not in ("yes", "no"):
+            self._problems.append(f"{name} must be yes or no, not {value!r}.")
+        return value == "yes"

@@ -1,0 +1,214 @@
+"""Runs, their experiments, and the attempts at them: made once, advanced in one place, found by state."""
+
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Select, select, update
+
+from bot.core.ids import public_id
+from bot.core.states import FINAL, Observation, State, Transition, advance, deadline
+from bot.store.database import Transaction
+from bot.store.schema import (
+    Attempt,
+    Commit,
+    Experiment,
+    PullHead,
+    Repository,
+    Run,
+    RunTrigger,
+    Task,
+    TransitionRow,
+)
+
+_FINAL = tuple(str(state) for state in FINAL)
+
+
+def new_public_id(now: int) -> str:
+    """Return an id for a new row; the column is unique, chance makes it so."""
+    return public_id(now, secrets.randbits(20))
+
+
+def see_run(tx: Transaction, commit: Commit, workflow: str, position: int, skipped: str | None, now: int) -> Run:
+    """Return the run of a workflow at a commit, made at first sight.
+
+    A later event that selects a workflow takes an earlier `skipped` away; one that would skip it changes nothing.
+    """
+    row = tx.scalar(
+        select(Run).where(Run.repository_id == commit.repository_id, Run.sha == commit.sha, Run.workflow == workflow)
+    )
+    if row is None:
+        row = Run(public_id=new_public_id(now), repository_id=commit.repository_id, commit_id=commit.id)
+        row.sha, row.workflow, row.position, row.skipped = commit.sha, workflow, position, skipped
+        row.trust, row.created_at = "trusted", now
+        tx.add(row)
+    elif skipped is None:
+        row.skipped = None
+    tx.flush()
+    return row
+
+
+def see_trigger(tx: Transaction, run: Run, event: str, ref: str, number: int, now: int) -> None:
+    """Remember why a run exists."""
+    same = (RunTrigger.run_id == run.id, RunTrigger.event == event, RunTrigger.ref == ref, RunTrigger.number == number)
+    if tx.scalar(select(RunTrigger.id).where(*same)) is None:
+        tx.add(RunTrigger(run_id=run.id, event=event, ref=ref, number=number, created_at=now))
+        tx.flush()
+
+
+def find_experiment(tx: Transaction, run: Run, step: str, variant: str = "") -> Experiment | None:
+    """Return the experiment of a step, None before it was made."""
+    where = (Experiment.run_id == run.id, Experiment.step == step, Experiment.variant == variant)
+    return tx.scalar(select(Experiment).where(*where))
+
+
+def add_experiment(tx: Transaction, experiment: Experiment) -> Experiment:
+    """Store a new experiment with a view token of its own."""
+    experiment.view_token = secrets.token_urlsafe(24)
+    tx.add(experiment)
+    tx.flush()
+    return experiment
+
+
+def add_attempt(tx: Transaction, attempt: Attempt) -> Attempt:
+    """Store a new attempt in CREATED, with that first transition and its tasks' rows."""
+    attempt.state, attempt.entered_at = State.CREATED, attempt.created_at
+    attempt.deadline = deadline(State.CREATED, attempt.created_at, 0)
+    attempt.metrics_problems = []
+    tx.add(attempt)
+    tx.flush()
+    tx.add(TransitionRow(attempt_id=attempt.id, source=None, target=State.CREATED, at=attempt.created_at, reason=""))
+    for group in attempt.spec["groups"]:
+        for index in range(group["count"]):
+            tx.add(Task(attempt_id=attempt.id, role=group["role"], index=index, state=State.CREATED))
+    tx.flush()
+    return attempt
+
+
+def observe(tx: Transaction, attempt_id: int, seen: Iterable[Observation]) -> list[Transition]:
+    """Advance an attempt through what was seen and write each step down. The one place where its state changes.
+
+    Returns the steps taken; none when nothing was new. The row is read afresh inside the transaction, so two
+    observers never take the same step twice.
+    """
+    attempt = tx.scalar(select(Attempt).where(Attempt.id == attempt_id).with_for_update())
+    if attempt is None:
+        return []
+    tx.refresh(attempt)
+    steps = advance(State(attempt.state), seen)
+    for step in steps:
+        tx.add(
+            TransitionRow(attempt_id=attempt_id, source=step.source, target=step.target, at=step.at, reason=step.reason)
+        )
+    if steps:
+        last = steps[-1]
+        attempt.state, attempt.entered_at, attempt.reason = last.target, last.at, last.reason
+        attempt.deadline = deadline(last.target, last.at, round(attempt.spec["timeout"] * 1_000_000))
+        _see_tasks(tx, attempt)
+    tx.flush()
+    return steps
+
+
+def _see_tasks(tx: Transaction, attempt: Attempt) -> None:
+    tx.execute(update(Task).where(Task.attempt_id == attempt.id).values(state=attempt.state))
+
+
+def see_task(tx: Transaction, attempt_id: int, role: str, index: int, exit_code: int | None, node: str | None) -> None:
+    """Write down how a task ended and where it ran."""
+    where = (Task.attempt_id == attempt_id, Task.role == role, Task.index == index)
+    tx.execute(update(Task).where(*where).values(exit_code=exit_code, node=node))
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An attempt with the rows above it."""
+
+    attempt: Attempt
+    experiment: Experiment
+    run: Run
+    commit: Commit
+    repository: Repository
+
+
+def _placed() -> Select[Attempt, Experiment, Run, Commit, Repository]:
+    return (
+        select(Attempt, Experiment, Run, Commit, Repository)
+        .join(Experiment, Attempt.experiment_id == Experiment.id)
+        .join(Run, Experiment.run_id == Run.id)
+        .join(Commit, Run.commit_id == Commit.id)
+        .join(Repository, Commit.repository_id == Repository.id)
+        .order_by(Attempt.id)
+    )
+
+
+def _place(tx: Transaction, query: Select[Attempt, Experiment, Run, Commit, Repository]) -> list[Placed]:
+    return [
+        Placed(attempt, experiment, run, commit, repository)
+        for attempt, experiment, run, commit, repository in tx.execute(query)
+    ]
+
+
+def in_states(tx: Transaction, *states: State) -> list[Placed]:
+    """Return the attempts in one of `states`, oldest first."""
+    return _place(tx, _placed().where(Attempt.state.in_([str(s) for s in states])))
+
+
+def submitted(tx: Transaction) -> Sequence[Attempt]:
+    """Return the unfinished attempts that the backend has."""
+    return tx.scalars(select(Attempt).where(Attempt.state.not_in(_FINAL), Attempt.handle.is_not(None))).all()
+
+
+def overdue(tx: Transaction, now: int) -> Sequence[Attempt]:
+    """Return the unfinished attempts that stayed in their state for too long."""
+    return tx.scalars(select(Attempt).where(Attempt.state.not_in(_FINAL), Attempt.deadline < now)).all()
+
+
+def to_cancel(tx: Transaction) -> Sequence[Attempt]:
+    """Return the unfinished attempts whose end was asked for and not yet passed on."""
+    where = (Attempt.state.not_in(_FINAL), Attempt.cancel_reason.is_not(None), Attempt.cancel_sent_at.is_(None))
+    return tx.scalars(select(Attempt).where(*where)).all()
+
+
+def unread(tx: Transaction) -> list[Placed]:
+    """Return attempts that have metrics yet to be read: running ones, and finished ones not read to their end."""
+    states = (State.RUNNING, State.NETWORK_TEARDOWN, *FINAL)
+    where = (Attempt.metrics_read_at.is_(None), Attempt.state.in_([str(s) for s in states]))
+    return _place(tx, _placed().where(*where))
+
+
+def siblings(tx: Transaction, run_id: int) -> list[tuple[Experiment, Attempt]]:
+    """Return a run's experiments in their order, each with its newest attempt."""
+    query = (
+        select(Experiment, Attempt)
+        .join(Attempt, Attempt.experiment_id == Experiment.id)
+        .where(Experiment.run_id == run_id)
+        .order_by(Experiment.position, Experiment.id, Attempt.number)
+    )
+    newest = {experiment.id: (experiment, attempt) for experiment, attempt in tx.execute(query)}
+    return list(newest.values())
+
+
+def change(tx: Transaction, attempt_id: int, **values: object) -> None:
+    """Set columns of an attempt that are not its state."""
+    tx.execute(update(Attempt).where(Attempt.id == attempt_id).values(**values))
+
+
+def commit_of(tx: Transaction, attempt_id: int) -> int:
+    """Return the id of the commit that an attempt belongs to."""
+    query = select(Run.commit_id).join(Experiment, Experiment.run_id == Run.id).join(Attempt)
+    return tx.scalars(query.where(Attempt.id == attempt_id)).one()
+
+
+def cancel_pull(tx: Transaction, repository: Repository, number: int, reason: str, keep_sha: str | None = None) -> int:
+    """Ask for the end of all that runs for a pull request alone, but for `keep_sha`. Returns how many were asked.
+
+    What another event wants too (a push to the default branch, another pull request at the same head) goes on.
+    """
+    mine = select(PullHead.commit_id).where(PullHead.repository_id == repository.id, PullHead.number == number)
+    wanted = select(RunTrigger.run_id).where((RunTrigger.event != "pull_request") | (RunTrigger.number != number))
+    runs = select(Run.id).where(Run.commit_id.in_(mine), Run.sha != (keep_sha or ""), Run.id.not_in(wanted))
+    attempts = select(Attempt.id).join(Experiment).where(Experiment.run_id.in_(runs))
+    asked = tx.scalars(attempts.where(Attempt.state.not_in(_FINAL), Attempt.cancel_reason.is_(None))).all()
+    for attempt_id in asked:
+        change(tx, attempt_id, cancel_reason=reason)
+    return len(asked)

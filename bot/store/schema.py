@@ -1,0 +1,316 @@
+"""The tables. docs/design.md draws how they hang together; `migrations/` makes them.
+
+Times are UTC integer microseconds. Ids are bigints inside; what people and URLs see is `public_id`.
+"""
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+# SQLite gives row ids of its own only to a column of exactly this type.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Base(DeclarativeBase):
+    """What all tables share: the types behind the annotations."""
+
+    type_annotation_map = {int: BigInteger, dict[str, Any]: JSON, list[Any]: JSON, bytes: LargeBinary}  # noqa: RUF012
+
+
+def _id() -> Mapped[int]:
+    return mapped_column(_Id, primary_key=True, autoincrement=True)
+
+
+class Delivery(Base):
+    """A webhook delivery as it came: the inbox. `state`: received, done, ignored, unreadable, failed."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (Index("deliveries_by_state", "state", "not_before"),)
+
+    id: Mapped[int] = _id()
+    guid: Mapped[str] = mapped_column(String(64), unique=True)
+    event: Mapped[str] = mapped_column(String(100))
+    body: Mapped[bytes]
+    received_at: Mapped[int]
+    state: Mapped[str] = mapped_column(String(16), default="received")
+    reason: Mapped[str] = mapped_column(Text, default="")
+    tries: Mapped[int] = mapped_column(default=0)
+    not_before: Mapped[int] = mapped_column(default=0)
+    processed_at: Mapped[int | None]
+
+
+class Repository(Base):
+    """A repository: GitHub's id stays, everything else about it may change."""
+
+    __tablename__ = "repositories"
+
+    id: Mapped[int] = _id()
+    github_id: Mapped[int] = mapped_column(unique=True)
+    installation_id: Mapped[int]
+    owner: Mapped[str] = mapped_column(String(100))
+    name: Mapped[str] = mapped_column(String(100))
+    is_private: Mapped[bool]
+    default_branch: Mapped[str] = mapped_column(Text)
+
+
+class Commit(Base):
+    """A commit that has a config. `revision` grows with every change that its checks might show."""
+
+    __tablename__ = "commits"
+    __table_args__ = (
+        UniqueConstraint("repository_id", "sha"),
+        Index("commits_by_news", "has_news"),
+    )
+
+    id: Mapped[int] = _id()
+    repository_id: Mapped[int] = mapped_column(ForeignKey("repositories.id"))
+    sha: Mapped[str] = mapped_column(String(40))
+    title: Mapped[str] = mapped_column(Text, default="")
+    config_path: Mapped[str] = mapped_column(Text)
+    problems: Mapped[list[Any]]
+    revision: Mapped[int] = mapped_column(default=1)
+    has_news: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[int]
+
+
+class PullHead(Base):
+    """That a commit was the head of a pull request. The newest head is the one with the greatest `updated_at`."""
+
+    __tablename__ = "pull_heads"
+    __table_args__ = (
+        UniqueConstraint("repository_id", "number", "commit_id"),
+        Index("pull_heads_by_commit", "commit_id"),
+    )
+
+    id: Mapped[int] = _id()
+    repository_id: Mapped[int] = mapped_column(ForeignKey("repositories.id"))
+    number: Mapped[int]
+    commit_id: Mapped[int] = mapped_column(ForeignKey("commits.id"))
+    base_branch: Mapped[str] = mapped_column(Text)
+    updated_at: Mapped[str] = mapped_column(String(40))
+
+
+class Run(Base):
+    """A workflow at a commit, once, however many events ask for it. `skipped` says why it does not run, else null.
+
+    `trust`: trusted, untrusted, or approved (by whom, for which SHA).
+    """
+
+    __tablename__ = "runs"
+    __table_args__ = (UniqueConstraint("repository_id", "sha", "workflow"), Index("runs_by_commit", "commit_id"))
+
+    id: Mapped[int] = _id()
+    public_id: Mapped[str] = mapped_column(String(16), unique=True)
+    repository_id: Mapped[int] = mapped_column(ForeignKey("repositories.id"))
+    commit_id: Mapped[int] = mapped_column(ForeignKey("commits.id"))
+    sha: Mapped[str] = mapped_column(String(40))
+    workflow: Mapped[str] = mapped_column(Text)
+    position: Mapped[int]
+    skipped: Mapped[str | None] = mapped_column(Text)
+    trust: Mapped[str] = mapped_column(String(16))
+    trusted_by: Mapped[str | None] = mapped_column(String(100))
+    trusted_sha: Mapped[str | None] = mapped_column(String(40))
+    created_at: Mapped[int]
+
+
+class RunTrigger(Base):
+    """Why a run exists: one row for each event that asked. `number` is the pull request's, 0 for none."""
+
+    __tablename__ = "run_triggers"
+    __table_args__ = (
+        UniqueConstraint("run_id", "event", "ref", "number"),
+        Index("run_triggers_by_number", "number"),
+    )
+
+    id: Mapped[int] = _id()
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"))
+    event: Mapped[str] = mapped_column(String(32))
+    ref: Mapped[str] = mapped_column(Text)
+    number: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[int]
+
+
+class Experiment(Base):
+    """A step of a run, or one variant of it. `view_token` opens its page, null closes it."""
+
+    __tablename__ = "experiments"
+    __table_args__ = (UniqueConstraint("run_id", "step", "variant"),)
+
+    id: Mapped[int] = _id()
+    public_id: Mapped[str] = mapped_column(String(16), unique=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"))
+    step: Mapped[str] = mapped_column(Text)
+    variant: Mapped[str] = mapped_column(Text, default="")
+    position: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(40))
+    params: Mapped[dict[str, Any]]
+    gates: Mapped[list[Any]]
+    notes: Mapped[list[Any]]
+    view_token: Mapped[str | None] = mapped_column(String(64), unique=True)
+    created_at: Mapped[int]
+
+
+class Attempt(Base):
+    """One try at an experiment. `spec` is frozen when the attempt is made; `handle` is the backend's once submitted."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (
+        UniqueConstraint("experiment_id", "number"),
+        Index("attempts_by_state", "state"),
+        Index("attempts_by_metrics", "metrics_read_at"),
+    )
+
+    id: Mapped[int] = _id()
+    experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
+    number: Mapped[int]
+    backend_id: Mapped[str] = mapped_column(String(32), unique=True)
+    state: Mapped[str] = mapped_column(String(24))
+    entered_at: Mapped[int]
+    deadline: Mapped[int | None]
+    reason: Mapped[str] = mapped_column(Text, default="")
+    spec: Mapped[dict[str, Any]]
+    host: Mapped[str | None] = mapped_column(String(255))
+    launching_at: Mapped[int | None]
+    handle: Mapped[str | None] = mapped_column(Text)
+    tries: Mapped[int] = mapped_column(default=0)
+    not_before: Mapped[int] = mapped_column(default=0)
+    cancel_reason: Mapped[str | None] = mapped_column(Text)
+    cancel_sent_at: Mapped[int | None]
+    exit_code: Mapped[int | None]
+    peak_memory_mb: Mapped[int | None]
+    metrics_cursor: Mapped[dict[str, Any] | None]
+    metrics_problems: Mapped[list[Any]]
+    metrics_read_at: Mapped[int | None]
+    report: Mapped[str | None] = mapped_column(Text)
+    log_tail: Mapped[str] = mapped_column(Text, default="")
+    picture: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[int]
+
+
+class Task(Base):
+    """One process (group) of an attempt: a single node is worker/0."""
+
+    __tablename__ = "tasks"
+    __table_args__ = (UniqueConstraint("attempt_id", "role", "index"),)
+
+    id: Mapped[int] = _id()
+    attempt_id: Mapped[int] = mapped_column(ForeignKey("attempts.id"))
+    role: Mapped[str] = mapped_column(String(40))
+    index: Mapped[int]
+    state: Mapped[str] = mapped_column(String(24))
+    exit_code: Mapped[int | None]
+    node: Mapped[str | None] = mapped_column(String(255))
+
+
+class TransitionRow(Base):
+    """A step of an attempt along the transition table: each state is entered once."""
+
+    __tablename__ = "transitions"
+    __table_args__ = (UniqueConstraint("attempt_id", "target"),)
+
+    id: Mapped[int] = _id()
+    attempt_id: Mapped[int] = mapped_column(ForeignKey("attempts.id"))
+    source: Mapped[str | None] = mapped_column(String(24))
+    target: Mapped[str] = mapped_column(String(24))
+    at: Mapped[int]
+    reason: Mapped[str] = mapped_column(Text)
+
+
+class SeriesRow(Base):
+    """A metric of an attempt. `trial` is for the searches to come."""
+
+    __tablename__ = "series"
+    # `trial` is null for plain attempts, and nulls are never equal: the index below speaks of what is there today.
+    __table_args__ = (Index("series_by_attempt", "attempt_id", "source", "run", "tag"),)
+
+    id: Mapped[int] = _id()
+    attempt_id: Mapped[int] = mapped_column(ForeignKey("attempts.id"))
+    trial: Mapped[int | None]
+    source: Mapped[str] = mapped_column(String(16))
+    run: Mapped[str] = mapped_column(Text)
+    tag: Mapped[str] = mapped_column(Text)
+
+
+class PointRow(Base):
+    """A value of a series. `kind` keeps what SQLite would turn into NULL: finite, nan, +inf, -inf."""
+
+    __tablename__ = "points"
+
+    series_id: Mapped[int] = mapped_column(ForeignKey("series.id"), primary_key=True)
+    ordinal: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    step: Mapped[int]
+    at: Mapped[int]
+    value: Mapped[float | None]
+    kind: Mapped[str] = mapped_column(String(8))
+
+
+class Document(Base):
+    """A JSON document that an attempt left, such as `gradient-model-metadata.json`, as it was written."""
+
+    __tablename__ = "documents"
+
+    attempt_id: Mapped[int] = mapped_column(ForeignKey("attempts.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    body: Mapped[str] = mapped_column(Text)
+
+
+class Check(Base):
+    """A check run of ours: what it should show (`desired`) and what GitHub was last told.
+
+    The row's id is the check run's `external_id`. `sending_at` is set before the request that creates it leaves and
+    cleared by its answer: after a crash in between, GitHub is asked before anything is created again.
+    """
+
+    __tablename__ = "checks"
+    __table_args__ = (UniqueConstraint("commit_id", "name", "generation"), Index("checks_by_pending", "is_pending"))
+
+    id: Mapped[int] = _id()
+    commit_id: Mapped[int] = mapped_column(ForeignKey("commits.id"))
+    experiment_id: Mapped[int | None] = mapped_column(ForeignKey("experiments.id"))
+    kind: Mapped[str] = mapped_column(String(16))
+    name: Mapped[str] = mapped_column(Text)
+    generation: Mapped[int] = mapped_column(default=1)
+    github_id: Mapped[int | None]
+    desired: Mapped[dict[str, Any]]
+    desired_hash: Mapped[str] = mapped_column(String(64))
+    headline: Mapped[str] = mapped_column(String(64))
+    is_final: Mapped[bool]
+    told_hash: Mapped[str | None] = mapped_column(String(64))
+    told_headline: Mapped[str | None] = mapped_column(String(64))
+    told_at: Mapped[int | None]
+    is_pending: Mapped[bool] = mapped_column(default=True)
+    sending_at: Mapped[int | None]
+    not_before: Mapped[int] = mapped_column(default=0)
+    refused: Mapped[str | None] = mapped_column(Text)
+
+
+class Comment(Base):
+    """The one sticky comment of a pull request, told like a check."""
+
+    __tablename__ = "comments"
+    __table_args__ = (UniqueConstraint("repository_id", "number"), Index("comments_by_pending", "is_pending"))
+
+    id: Mapped[int] = _id()
+    repository_id: Mapped[int] = mapped_column(ForeignKey("repositories.id"))
+    number: Mapped[int]
+    github_id: Mapped[int | None]
+    desired: Mapped[str] = mapped_column(Text)
+    desired_hash: Mapped[str] = mapped_column(String(64))
+    is_final: Mapped[bool]
+    told_hash: Mapped[str | None] = mapped_column(String(64))
+    told_at: Mapped[int | None]
+    is_pending: Mapped[bool] = mapped_column(default=True)
+    sending_at: Mapped[int | None]
+    not_before: Mapped[int] = mapped_column(default=0)
+    refused: Mapped[str | None] = mapped_column(Text)
+
+
+class Lease(Base):
+    """Who may do a station's work now."""
+
+    __tablename__ = "leases"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(128))
+    until: Mapped[int]
