@@ -7,8 +7,7 @@ backend to the sentences below.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from bot.core.states import Observation
 
@@ -167,8 +166,12 @@ class Backend(Protocol):
     def artifacts(self, attempt_id: str) -> Iterator[Artifact]:
         """Yield the regular files below the artifacts directory; links and devices are never followed nor listed."""
 
-    def open_artifact(self, attempt_id: str, path: str) -> Path:
-        """Return the real path of one artifact. Raises FileNotFoundError for anything that `artifacts` does not list."""
+    def open_artifact(self, attempt_id: str, path: str) -> BinaryIO:
+        """Open one artifact for reading; the caller closes it.
+
+        An open file, not a path: a running experiment could put a link in the place of a path before it is used.
+        Raises FileNotFoundError for anything that `artifacts` does not list.
+        """
 
 
 def to_json(spec: AttemptSpec) -> dict[str, Any]:
