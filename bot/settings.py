@@ -151,7 +151,7 @@ class _Reader:
         secrets = tuple(s.strip() for s in self._environ.get("GITHUB_WEBHOOK_SECRET", "").split(",") if s.strip())
         if not secrets:
             self._problems.append(
-                "GITHUB_WEBHOOK_SECRET is missing: choose one (`openssl rand -hex 32`) and give it both here and on your"
+                "GITHUB_WEBHOOK_SECRET is missing: choose one (`openssl rand -hex 32`) and give it here and on your"
                 " GitHub App's settings page; two, separated by a comma, are both accepted while you rotate."
             )
         elif len(secrets) > 2:

@@ -72,3 +72,8 @@ def caught_up(tx: Transaction, commit: Commit) -> None:
     """Say that the desired checks are those of the revision that `commit` was read at; a later one stays news."""
     query = update(Commit).where(Commit.id == commit.id, Commit.revision == commit.revision)
     tx.execute(query.values(has_news=False))
+
+
+def sha_of(tx: Transaction, commit_id: int) -> str:
+    """Return a commit's SHA."""
+    return tx.scalars(select(Commit.sha).where(Commit.id == commit_id)).one()

@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.store.database import Transaction
 from bot.store.schema import Delivery
-
-_TABLE = Delivery.__table__
 
 
 def receive(connection: Connection, guid: str, event: str, body: bytes, now: int) -> bool:
@@ -40,3 +38,8 @@ def postpone(tx: Transaction, delivery_id: int, reason: str, until: int) -> None
 def forget(tx: Transaction, before: int) -> None:
     """Delete what was processed before that time. GitHub redelivers for three days; we remember for thirty."""
     tx.execute(delete(Delivery).where(Delivery.processed_at < before))
+
+
+def count_waiting(tx: Transaction) -> int:
+    """Return how many deliveries nobody has looked at to the end."""
+    return tx.scalar(select(func.count()).select_from(Delivery).where(Delivery.state == "received")) or 0

@@ -85,6 +85,11 @@ def add_attempt(tx: Transaction, attempt: Attempt) -> Attempt:
     return attempt
 
 
+def has_attempt(tx: Transaction, experiment_id: int) -> bool:
+    """Tell whether an experiment was tried before."""
+    return tx.scalar(select(Attempt.id).where(Attempt.experiment_id == experiment_id).limit(1)) is not None
+
+
 def observe(tx: Transaction, attempt_id: int, seen: Iterable[Observation]) -> list[Transition]:
     """Advance an attempt through what was seen and write each step down. The one place where its state changes.
 

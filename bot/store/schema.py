@@ -132,7 +132,10 @@ class RunTrigger(Base):
 
 
 class Experiment(Base):
-    """A step of a run, or one variant of it. `view_token` opens its page, null closes it."""
+    """A step of a run, or one variant of it. `view_token` opens its page, null closes it.
+
+    `refusal` says why this version cannot run it, empty when it can; `notes` are what its reader should know.
+    """
 
     __tablename__ = "experiments"
     __table_args__ = (UniqueConstraint("run_id", "step", "variant"),)
@@ -147,6 +150,7 @@ class Experiment(Base):
     params: Mapped[dict[str, Any]]
     gates: Mapped[list[Any]]
     notes: Mapped[list[Any]]
+    refusal: Mapped[str] = mapped_column(Text, default="")
     view_token: Mapped[str | None] = mapped_column(String(64), unique=True)
     created_at: Mapped[int]
 

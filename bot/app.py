@@ -1,0 +1,116 @@
+"""The composition root: the only place that builds real things out of settings."""
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from flask import Flask
+
+from bot.backends.base import Backend
+from bot.backends.local import LocalBackend
+from bot.backends.machines import Machines
+from bot.clock import Clock
+from bot.core.report import Renderer
+from bot.forge.client import Forge
+from bot.forge.credentials import Credentials
+from bot.forge.git import GitCache
+from bot.forge.pacing import Pacer
+from bot.metrics.pictures import PictureStore
+from bot.metrics.reader import MetricsReader
+from bot.resources import TEMPLATES
+from bot.settings import Settings
+from bot.store.database import Database
+from bot.web.server import create_web
+from bot.worker.collect import Collect
+from bot.worker.intake import Intake
+from bot.worker.launch import Launch
+from bot.worker.loop import Leased, Station, Worker, holder_name
+from bot.worker.report import Report
+from bot.worker.watch import Watch
+from bot.worker.workload import Workload
+from bot.worker_sign import WorkerSign
+
+
+class AlreadyRunning(Exception):
+    """Another worker holds this DATA_DIR."""
+
+
+@dataclass(frozen=True)
+class App:
+    """Everything that both processes need, built once from the settings and one clock."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    machines: Machines
+    backend: Backend
+
+    @classmethod
+    def build(cls, settings: Settings, clock: Clock) -> "App":
+        """Build, and bring the database to this version. Raises BackendUnavailable when no isolation is to be had."""
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        database = Database(settings.database_url)
+        database.migrate(settings.data_dir / "migrate.lock")
+        machines = Machines.load(settings.machines_file)
+        return cls(settings, clock, database, machines, make_backend(settings, machines, clock))
+
+    def web(self) -> Flask:
+        """Return the web process's application."""
+        settings = self.settings
+        return create_web(
+            database=self.database,
+            clock=self.clock,
+            backend=self.backend,
+            sign=WorkerSign(settings.data_dir, self.clock),
+            webhook_secrets=settings.webhook_secrets,
+            app_id=settings.app_id,
+            public_url=settings.public_url,
+            web_url=settings.web_url,
+            data_dir=settings.data_dir,
+            templates=TEMPLATES / "web",
+            login_token=login_token(settings.data_dir),
+        )
+
+    def stations(self) -> list[Station]:
+        """Return the stations of the road, in its order."""
+        settings, database, clock, backend = self.settings, self.database, self.clock, self.backend
+        credentials = Credentials(settings.app_id, settings.private_key, settings.api_url, clock)
+        git = GitCache(settings.data_dir / "git", settings.web_url)
+        workload = Workload(settings.data_dir, settings.web_url, git, self.machines)
+        pictures = PictureStore(settings.data_dir / "images")
+        return [
+            Intake(database, clock, git, credentials, workload),
+            Launch(database, clock, backend, git, credentials),
+            Watch(database, clock, backend),
+            Collect(database, clock, backend, MetricsReader(), pictures),
+            Report(
+                database, clock, Forge(credentials, Pacer(clock), clock), Renderer.of(TEMPLATES / "report"), settings
+            ),
+        ]
+
+    def worker(self) -> Worker:
+        """Return the worker. Raises AlreadyRunning when another one has this DATA_DIR."""
+        sign = WorkerSign(self.settings.data_dir, self.clock)
+        if not sign.hold():
+            raise AlreadyRunning(f"another worker is running on {self.settings.data_dir}")
+        holder = holder_name()
+        return Worker([Leased(s, self.database, self.clock, holder) for s in self.stations()], sign)
+
+
+def make_backend(settings: Settings, machines: Machines, clock: Clock) -> Backend:
+    """Return the backend that the settings name."""
+    return LocalBackend(settings.data_dir, machines, clock, allow_unisolated=settings.allow_unisolated_trusted_code)
+
+
+def login_token(data_dir: Path) -> str:
+    """Return the token that opens every page, made at the first start and kept with mode 600."""
+    path = data_dir / "login-token"
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    with os.fdopen(handle, "w") as file:
+        token = secrets.token_urlsafe(24)
+        file.write(token + "\n")
+    return token

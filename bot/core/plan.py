@@ -1,0 +1,121 @@
+"""The plan: what an event means for a config. Values in, values out; nothing is started here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bot.core.config import Config, EventKind, Step, Workflow
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the default branch allows, whatever a branch's own config says.
+
+    `default_branch` is built without being asked for; others must be selected by a filter or a pull request.
+    """
+
+    default_branch: str
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """Why we plan. `ref` is the full ref that was pushed, or the *base* of a pull request or merge group.
+
+    A pull request is matched by its base branch: were it matched by its own, its author could name it past a gate.
+    `changed` is None when the list of changed paths is not known: then everything may have changed.
+    """
+
+    kind: EventKind
+    ref: str
+    number: int = 0
+    changed: Sequence[str] | None = None
+
+    @property
+    def branch(self) -> str | None:
+        """The branch's name, None for a tag."""
+        return self.ref.removeprefix("refs/heads/") if self.ref.startswith("refs/heads/") else None
+
+    @property
+    def tag(self) -> str | None:
+        """The tag's name, None for a branch."""
+        return self.ref.removeprefix("refs/tags/") if self.ref.startswith("refs/tags/") else None
+
+
+class Decision(StrEnum):
+    """What becomes of a workflow. SILENT posts nothing at all, SKIP concludes its checks as skipped."""
+
+    RUN = "run"
+    SKIP = "skip"
+    SILENT = "silent"
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A workflow with its decision; `reason` says why it is skipped, for people."""
+
+    workflow: Workflow
+    position: int
+    decision: Decision
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The workflows of a config, decided. `is_reported` is False when the commit is none of our business."""
+
+    runs: tuple[PlannedRun, ...]
+    is_reported: bool
+
+    @property
+    def visible(self) -> tuple[PlannedRun, ...]:
+        """The runs that have checks on the commit."""
+        return tuple(run for run in self.runs if run.decision is not Decision.SILENT)
+
+
+def is_watched(policy: Policy, trigger: Trigger) -> bool:
+    """Tell whether a commit is built (and its config's errors told) without a filter that asks for it."""
+    if trigger.kind is EventKind.PUSHES:
+        return trigger.branch == policy.default_branch
+    return True
+
+
+def plan(config: Config, policy: Policy, trigger: Trigger) -> Plan:
+    """Decide every workflow of `config` for `trigger`."""
+    runs = tuple(_decide(workflow, position, policy, trigger) for position, workflow in enumerate(config.workflows))
+    is_selected = any(run.decision is Decision.RUN for run in runs)
+    return Plan(runs, is_selected or is_watched(policy, trigger))
+
+
+def _decide(workflow: Workflow, position: int, policy: Policy, trigger: Trigger) -> PlannedRun:
+    triggers = workflow.triggers
+    if triggers.events == frozenset({EventKind.COMMAND}):
+        return PlannedRun(workflow, position, Decision.SILENT)
+    reason = _why_not(workflow, policy, trigger)
+    if not reason:
+        return PlannedRun(workflow, position, Decision.RUN)
+    # A required check must conclude on every pull request and merge group, or it would block for ever.
+    waits_for_us = trigger.kind in (EventKind.PULL_REQUESTS, EventKind.MERGE_QUEUE)
+    return PlannedRun(workflow, position, Decision.SKIP if waits_for_us else Decision.SILENT, reason)
+
+
+def _why_not(workflow: Workflow, policy: Policy, trigger: Trigger) -> str:
+    triggers = workflow.triggers
+    if trigger.kind not in triggers.events:
+        return f"this workflow does not run for {trigger.kind}"
+    if trigger.tag is not None:
+        if triggers.tags is None or not triggers.tags.selects(trigger.tag):
+            return "no filter selects this tag"
+    elif triggers.branches is not None:
+        if not triggers.branches.selects(trigger.branch or ""):
+            return f"its branch filter does not select {trigger.branch}"
+    elif trigger.kind is EventKind.PUSHES and trigger.branch != policy.default_branch:
+        return "only the default branch and pull requests are built unless a filter selects more"
+    if triggers.paths is not None and trigger.changed is not None:
+        if not any(triggers.paths.selects(path) for path in trigger.changed):
+            return "nothing that it watches has changed"
+    return ""
+
+
+def not_launchable(step: Step) -> str:
+    """Return why this version cannot run a step, empty when it can. Nothing is quietly left out of a run."""
+    return step.params.unsupported()

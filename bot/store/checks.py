@@ -1,0 +1,142 @@
+"""What GitHub should show, and what it was last told: check runs and the comments of pull requests."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select, update
+
+from bot.store.database import Transaction
+from bot.store.schema import Check, Comment, Commit, Repository
+
+
+@dataclass(frozen=True)
+class Desired:
+    """A check as it should be shown. `digest` covers all of it, `headline` what a glance at the list shows."""
+
+    kind: str
+    name: str
+    experiment_id: int | None
+    view: dict[str, Any]
+    digest: str
+    headline: str
+    is_final: bool
+
+
+def desire(tx: Transaction, commit_id: int, wanted: Sequence[Desired]) -> None:
+    """Make the commit's check rows want what `wanted` says. A check once made stays; it is never taken away."""
+    rows = {row.name: row for row in _newest(tx, commit_id)}
+    for desired in wanted:
+        row = rows.get(desired.name)
+        if row is None:
+            row = Check(commit_id=commit_id, name=desired.name)
+            tx.add(row)
+        row.kind, row.experiment_id = desired.kind, desired.experiment_id
+        row.desired, row.desired_hash, row.headline = desired.view, desired.digest, desired.headline
+        row.is_final = desired.is_final
+        row.is_pending = row.desired_hash != row.told_hash and row.refused is None
+    tx.flush()
+
+
+def _newest(tx: Transaction, commit_id: int) -> Sequence[Check]:
+    """Return the commit's checks, oldest generation first: the newest of a name governs."""
+    return tx.scalars(select(Check).where(Check.commit_id == commit_id).order_by(Check.generation)).all()
+
+
+@dataclass(frozen=True)
+class PendingCheck:
+    """A check that GitHub has yet to be told of, and where it stands."""
+
+    check: Check
+    commit: Commit
+    repository: Repository
+
+
+def pending(tx: Transaction) -> list[PendingCheck]:
+    """Return every check whose desired view GitHub has not been told."""
+    query = (
+        select(Check, Commit, Repository)
+        .join(Commit, Check.commit_id == Commit.id)
+        .join(Repository, Commit.repository_id == Repository.id)
+        .where(Check.is_pending)
+        .order_by(Check.id)
+    )
+    return [PendingCheck(check, commit, repository) for check, commit, repository in tx.execute(query)]
+
+
+def told(tx: Transaction, check: Check, github_id: int, now: int) -> None:
+    """Remember that GitHub was told the view that `check` was read with; a newer one stays pending."""
+    values = {
+        "github_id": github_id,
+        "told_hash": check.desired_hash,
+        "told_headline": check.headline,
+        "told_at": now,
+        "sending_at": None,
+        "is_pending": Check.desired_hash != check.desired_hash,
+    }
+    tx.execute(update(Check).where(Check.id == check.id).values(values))
+
+
+def change(tx: Transaction, check_id: int, **values: object) -> None:
+    """Set columns of a check that are not its view."""
+    tx.execute(update(Check).where(Check.id == check_id).values(**values))
+
+
+def desire_comment(tx: Transaction, repository_id: int, number: int, body: str, digest: str, is_final: bool) -> None:
+    """Make the pull request's sticky comment want `body`."""
+    row = tx.scalar(select(Comment).where(Comment.repository_id == repository_id, Comment.number == number))
+    if row is None:
+        row = Comment(repository_id=repository_id, number=number)
+        tx.add(row)
+    row.desired, row.desired_hash, row.is_final = body, digest, is_final
+    row.is_pending = row.desired_hash != row.told_hash and row.refused is None
+    tx.flush()
+
+
+@dataclass(frozen=True)
+class PendingComment:
+    """A comment that is not yet on its pull request as it should be."""
+
+    comment: Comment
+    repository: Repository
+
+
+def pending_comments(tx: Transaction) -> list[PendingComment]:
+    """Return every comment that GitHub has not been told as it should be."""
+    query = (
+        select(Comment, Repository)
+        .join(Repository, Comment.repository_id == Repository.id)
+        .where(Comment.is_pending)
+        .order_by(Comment.id)
+    )
+    return [PendingComment(comment, repository) for comment, repository in tx.execute(query)]
+
+
+def told_comment(tx: Transaction, comment: Comment, github_id: int, now: int) -> None:
+    """Remember that GitHub has the comment as `comment` was read; a newer body stays pending."""
+    values = {
+        "github_id": github_id,
+        "told_hash": comment.desired_hash,
+        "told_at": now,
+        "sending_at": None,
+        "is_pending": Comment.desired_hash != comment.desired_hash,
+    }
+    tx.execute(update(Comment).where(Comment.id == comment.id).values(values))
+
+
+def change_comment(tx: Transaction, comment_id: int, **values: object) -> None:
+    """Set columns of a comment that are not its body."""
+    tx.execute(update(Comment).where(Comment.id == comment_id).values(**values))
+
+
+def of_commit(tx: Transaction, commit_id: int) -> Sequence[Check]:
+    """Return the newest generation of each of a commit's checks, by name."""
+    newest = {row.name: row for row in _newest(tx, commit_id)}
+    return [newest[name] for name in sorted(newest)]
+
+
+def count_pending(tx: Transaction) -> int:
+    """Return how many checks and comments wait to be told."""
+    checks = tx.scalar(select(func.count()).select_from(Check).where(Check.is_pending)) or 0
+    comments = tx.scalar(select(func.count()).select_from(Comment).where(Comment.is_pending)) or 0
+    return checks + comments

@@ -1,0 +1,82 @@
+"""Series and documents of an attempt: added as they are read, loaded to evaluate gates."""
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import select
+
+from bot.core.series import Kind, Point, Series, Source
+from bot.store.database import Transaction
+from bot.store.schema import Document, PointRow, SeriesRow
+
+
+def add(tx: Transaction, attempt_id: int, series: Iterable[Series]) -> int:
+    """Store points that are not here yet. Returns how many were new.
+
+    A series is read from its beginning or from where it was left; a point's `ordinal` tells whether it is here.
+    """
+    added = 0
+    for one in series:
+        row = _row(tx, attempt_id, one)
+        known = _known(tx, row.id, min((point.ordinal for point in one.points), default=0))
+        fresh = [point for point in one.points if point.ordinal not in known]
+        tx.add_all(
+            PointRow(
+                series_id=row.id,
+                ordinal=point.ordinal,
+                step=point.step,
+                at=point.at,
+                value=point.value,
+                kind=point.kind,
+            )
+            for point in fresh
+        )
+        added += len(fresh)
+    tx.flush()
+    return added
+
+
+def _known(tx: Transaction, series_id: int, least: int) -> set[int]:
+    query = select(PointRow.ordinal).where(PointRow.series_id == series_id, PointRow.ordinal >= least)
+    return set(tx.scalars(query))
+
+
+def _row(tx: Transaction, attempt_id: int, series: Series) -> SeriesRow:
+    where = (
+        SeriesRow.attempt_id == attempt_id,
+        SeriesRow.source == series.source,
+        SeriesRow.run == series.run,
+        SeriesRow.tag == series.tag,
+    )
+    row = tx.scalar(select(SeriesRow).where(*where))
+    if row is None:
+        row = SeriesRow(attempt_id=attempt_id, source=series.source, run=series.run, tag=series.tag)
+        tx.add(row)
+        tx.flush()
+    return row
+
+
+def put_documents(tx: Transaction, attempt_id: int, documents: Mapping[str, str]) -> None:
+    """Store the documents as they are now, over what was there."""
+    for name, body in documents.items():
+        tx.merge(Document(attempt_id=attempt_id, name=name, body=body))
+    tx.flush()
+
+
+def load(tx: Transaction, attempt_id: int) -> list[Series]:
+    """Return all series of an attempt with all their points, in order of run and tag."""
+    rows = tx.scalars(
+        select(SeriesRow).where(SeriesRow.attempt_id == attempt_id).order_by(SeriesRow.run, SeriesRow.tag)
+    ).all()
+    return [Series(Source(row.source), row.run, row.tag, _points(tx, row.id)) for row in rows]
+
+
+def _points(tx: Transaction, series_id: int) -> tuple[Point, ...]:
+    columns = (PointRow.step, PointRow.at, PointRow.value, PointRow.kind, PointRow.ordinal)
+    query = select(*columns).where(PointRow.series_id == series_id).order_by(PointRow.ordinal)
+    return tuple(Point(step, at, value, Kind(kind), ordinal) for step, at, value, kind, ordinal in tx.execute(query))
+
+
+def documents(tx: Transaction, attempt_id: int) -> dict[str, str]:
+    """Return an attempt's documents by their names, as JSON text."""
+    rows = tx.scalars(select(Document).where(Document.attempt_id == attempt_id))
+    return {row.name: row.body for row in rows}

@@ -1,0 +1,1 @@
+"""HTTP: the webhook door, health, and the pages of an experiment."""

@@ -1,0 +1,100 @@
+"""Station four: what an attempt wrote into its artifacts becomes series, documents and a picture.
+
+All files are read by the metrics reader's own process, which can be killed: nothing that a run wrote can hold up
+more than this station. A running attempt is read every few seconds, a finished one once more, to its end.
+"""
+
+import logging
+from pathlib import Path, PurePosixPath
+
+from bot.backends.base import AttemptSpec, Backend, from_json
+from bot.clock import SECOND, Clock
+from bot.core.gates import Gate
+from bot.core.states import State
+from bot.metrics.pictures import PictureStore
+from bot.metrics.reader import MetricsReader, Reading
+from bot.store import commits, experiments, metrics
+from bot.store.database import Database
+from bot.store.experiments import Placed
+
+_EVERY = 5 * SECOND
+_LOG_TAIL = 16_384
+_REPORT = "report.md"
+_LARGEST_REPORT = 65_536
+_log = logging.getLogger(__name__)
+
+
+class Collect:
+    """Reads the artifacts of running and finished attempts. A finished attempt's gates wait for its last reading."""
+
+    name = "collect"
+
+    def __init__(
+        self, database: Database, clock: Clock, backend: Backend, reader: MetricsReader, pictures: PictureStore
+    ) -> None:
+        self._database, self._clock, self._backend = database, clock, backend
+        self._reader, self._pictures = reader, pictures
+        self._next_look: dict[int, int] = {}
+
+    def tick(self) -> bool:
+        now = self._clock.now()
+        with self._database.read() as tx:
+            unread = experiments.unread(tx)
+        # Finished ones first: somebody waits for their verdict.
+        for placed in sorted(unread, key=lambda p: not State(p.attempt.state).is_final):
+            if State(placed.attempt.state).is_final:
+                self._finish(placed)
+            elif self._next_look.get(placed.attempt.id, 0) <= now:
+                self._look(placed)
+                self._next_look[placed.attempt.id] = now + _EVERY
+        self._next_look = {p.attempt.id: self._next_look.get(p.attempt.id, 0) for p in unread}
+        return False
+
+    def _look(self, placed: Placed) -> None:
+        """Store what a running attempt logged since the last look; write nothing if that is nothing."""
+        attempt = placed.attempt
+        reading = self._read(placed)
+        with self._database.write() as tx:
+            if metrics.add(tx, attempt.id, reading.series) == 0:
+                return
+            experiments.change(tx, attempt.id, metrics_cursor=reading.cursor)
+            commits.touch(tx, placed.commit.id)
+
+    def _finish(self, placed: Placed) -> None:
+        attempt = placed.attempt
+        was_launched = attempt.handle is not None
+        reading = self._read(placed) if was_launched else Reading()
+        tail = self._log_tail(attempt.backend_id) if was_launched else ""
+        report = self._report(attempt.backend_id) if was_launched else None
+        with self._database.write() as tx:
+            metrics.add(tx, attempt.id, reading.series)
+            metrics.put_documents(tx, attempt.id, reading.documents)
+            series = metrics.load(tx, attempt.id)
+        picture = self._pictures.draw(f"{placed.run.workflow} / {placed.experiment.step}", series, _gates(placed))
+        with self._database.write() as tx:
+            experiments.change(
+                tx,
+                attempt.id,
+                metrics_read_at=self._clock.now(),
+                metrics_cursor=reading.cursor,
+                metrics_problems=list(reading.problems),
+                log_tail=tail,
+                report=report,
+                picture=picture,
+            )
+            commits.touch(tx, placed.commit.id)
+
+    def _read(self, placed: Placed) -> Reading:
+        return self._reader.read(roots(from_json(placed.attempt.spec)), placed.attempt.metrics_cursor)
+
+    def _log_tail(self, backend_id: str) -> str:
+        chunk = self._backend.logs(backend_id, "worker-0", -_LOG_TAIL, _LOG_TAIL)
+        return chunk.data.decode(errors="replace").replace("\0", "")
+
+    def _report(self, backend_id: str) -> str | None:
+        """Return the run's own `report.md`, if it left one of a sane size."""
+        for artifact in self._backend.artifacts(backend_id):
+            if artifact.path == _REPORT and artifact.size <= _LARGEST_REPORT:
+                text = self._backend.open_artifact(backend_id, _REPORT).read_bytes()
+                return text[:_LARGEST_REPORT].decode(errors="replace").replace("\0", "")
+        return None

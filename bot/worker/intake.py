@@ -1,0 +1,274 @@
+"""Station one: a delivery becomes runs, experiments and attempts — or a reason why not.
+
+A delivery is looked at until something can be said of it: git or GitHub not answering only postpones it.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from bot.clock import SECOND, Clock
+from bot.core import events
+from bot.core.config import CONFIG_PATHS, MAX_BYTES, EventKind, Loaded, Problem, is_ours, load
+from bot.core.plan import Decision, Plan, PlannedRun, Policy, Trigger, is_watched, plan
+from bot.core.states import Observation, State
+from bot.forge.credentials import Credentials
+from bot.forge.errors import ForgeError, Refused
+from bot.forge.git import FileAbsent, FileError, GitCache, GitError, RepositoryId
+from bot.store import commits, deliveries, experiments
+from bot.store.database import Database, Transaction
+from bot.store.schema import Attempt, Commit, Delivery, Experiment, Repository
+from bot.worker.workload import Workload
+
+_AT_ONCE = 20
+_TRIES = 8
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a delivery: `done` or `ignored`, with a sentence for whoever asks why nothing happened."""
+
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """A commit that somebody wants built. `number` and `updated_at` are those of its pull request, if it has one."""
+
+    repository: events.Repository
+    sha: str
+    ref: str
+    trigger_event: str
+    kind: EventKind
+    fetch_ref: str
+    compare_with: str | None
+    number: int = 0
+    updated_at: str = ""
+
+
+class Intake:
+    """Reads deliveries in the order in which they came and writes down what each asks for."""
+
+    name = "intake"
+
+    def __init__(
+        self, database: Database, clock: Clock, git: GitCache, credentials: Credentials, workload: Workload
+    ) -> None:
+        self._database, self._clock = database, clock
+        self._git, self._credentials, self._workload = git, credentials, workload
+
+    def tick(self) -> bool:
+        with self._database.read() as tx:
+            waiting = deliveries.waiting(tx, self._clock.now(), _AT_ONCE)
+        for delivery in waiting:
+            self._take(delivery)
+        return len(waiting) == _AT_ONCE
+
+    def _take(self, delivery: Delivery) -> None:
+        event = events.parse(delivery.event, delivery.body)
+        if isinstance(event, events.Ignored):
+            self._conclude(delivery, Outcome("ignored", event.reason))
+        elif isinstance(event, events.Unreadable):
+            self._conclude(delivery, Outcome("unreadable", event.reason))
+        else:
+            self._try(delivery, event)
+
+    def _try(self, delivery: Delivery, event: events.Event) -> None:
+        try:
+            outcome = self._handle(event)
+        except (GitError, ForgeError) as error:
+            is_final = isinstance(error, Refused) or (isinstance(error, GitError) and not error.is_retryable)
+            if is_final or delivery.tries + 1 >= _TRIES:
+                self._conclude(delivery, Outcome("failed", str(error)))
+                return
+            _log.warning("delivery %s waits: %s", delivery.guid, error)
+            until = self._clock.now() + 2**delivery.tries * SECOND
+            with self._database.write() as tx:
+                deliveries.postpone(tx, delivery.id, str(error), until)
+            return
+        self._conclude(delivery, outcome)
+
+    def _conclude(self, delivery: Delivery, outcome: Outcome) -> None:
+        with self._database.write() as tx:
+            deliveries.conclude(tx, delivery.id, outcome.state, outcome.reason, self._clock.now())
+
+    def _handle(self, event: events.Event) -> Outcome:
+        match event:
+            case events.RefDeleted():
+                return Outcome("ignored", f"{event.ref} was deleted")
+            case events.PushReceived():
+                return self._build(_of_push(event))
+            case events.MergeGroupRequested():
+                return self._build(_of_merge_group(event))
+            case events.PullRequestChanged(is_fork=True):
+                return Outcome("ignored", "pull requests from forks are not built yet: nothing of theirs was read")
+            case events.PullRequestChanged(action="closed"):
+                return self._close(event)
+            case events.PullRequestChanged():
+                return self._build(_of_pull_request(event))
+
+    def _close(self, event: events.PullRequestChanged) -> Outcome:
+        with self._database.write() as tx:
+            repository = commits.see_repository(tx, event.repository)
+            reason = f"pull request #{event.number} was closed"
+            count = experiments.cancel_pull(tx, repository, event.number, reason)
+        return Outcome("done", f"{reason}; {count} experiments were asked to stop")
+
+    def _build(self, request: Request) -> Outcome:
+        token = self._credentials.token(request.repository.installation_id, request.repository.github_id)
+        where = RepositoryId(request.repository.github_id, request.repository.owner, request.repository.name)
+        self._git.fetch_commit(where, request.sha, token, ref=request.fetch_ref)
+        found = self._config(where, request.sha, token)
+        if found is None:
+            self._supersede(request)
+            return Outcome("ignored", "this commit has no config")
+        path, loaded = found
+        policy = Policy(default_branch=request.repository.default_branch)
+        trigger = Trigger(request.kind, request.ref, request.number, self._changed(where, request, loaded, token))
+        title = self._git.commit_info(where, request.sha, token).subject
+        return self._write(request, path, loaded, policy, trigger, title)
+
+    def _config(self, where: RepositoryId, sha: str, token: str) -> tuple[str, Loaded] | None:
+        """Return the first config that is ours, with its problems; None when the commit has none."""
+
+        def read(path: str) -> bytes:
+            return self._git.read_file(where, sha, path, MAX_BYTES, token)
+
+        for path in CONFIG_PATHS:
+            try:
+                data = read(path)
+            except FileAbsent:
+                continue
+            except FileError as error:
+                if path == CONFIG_PATHS[0]:
+                    return path, Loaded(None, (_unreadable(path, error),))
+                continue  # a root config.yaml that cannot be read does not say that it is ours
+            if path == CONFIG_PATHS[0] or is_ours(data):
+                return path, load(data, path, read)
+        return None
+
+    def _changed(self, where: RepositoryId, request: Request, loaded: Loaded, token: str) -> Sequence[str] | None:
+        """Return what changed, if a workflow asks; None when that cannot be told, which means that all may have."""
+        asks = loaded.config is not None and any(w.triggers.paths is not None for w in loaded.config.workflows)
+        if not asks or request.compare_with is None:
+            return None
+        return self._git.changed_paths(where, request.compare_with, request.sha, token)
+
+    def _write(
+        self, request: Request, path: str, loaded: Loaded, policy: Policy, trigger: Trigger, title: str
+    ) -> Outcome:
+        planned = None if loaded.config is None else plan(loaded.config, policy, trigger)
+        if not (is_watched(policy, trigger) if planned is None else planned.is_reported):
+            return Outcome("ignored", f"{request.ref} is not built: no filter selects it")
+        with self._database.write() as tx:
+            repository = commits.see_repository(tx, request.repository)
+            problems = [asdict(problem) for problem in loaded.problems]
+            commit = commits.see_commit(tx, repository.id, request.sha, title, path, problems, self._clock.now())
+            if request.number:
+                commits.see_pull_head(tx, commit, request.number, trigger.branch or "", request.updated_at)
+            if planned is not None:
+                self._write_runs(tx, request, repository, commit, planned)
+            self._supersede_in(tx, request, repository)
+            commits.touch(tx, commit.id)
+        if planned is None:
+            return Outcome("done", f"{path} has errors")
+        count = sum(run.decision is Decision.RUN for run in planned.runs)
+        return Outcome("done", f"{count} of {len(planned.runs)} workflows run")
+
+    def _write_runs(
+        self, tx: Transaction, request: Request, repository: Repository, commit: Commit, planned: Plan
+    ) -> None:
+        now = self._clock.now()
+        for chosen in planned.visible:
+            skipped = None if chosen.decision is Decision.RUN else chosen.reason
+            run = experiments.see_run(tx, commit, chosen.workflow.name, chosen.position, skipped, now)
+            experiments.see_trigger(tx, run, request.trigger_event, request.ref, request.number, now)
+            for experiment in self._see_experiments(tx, run.id, chosen):
+                self._see_attempt(tx, request, repository, commit, experiment, run.skipped)
+
+    def _see_experiments(self, tx: Transaction, run_id: int, chosen: PlannedRun) -> list[Experiment]:
+        rows = []
+        for position, step in enumerate(chosen.workflow.steps):
+            row = experiments.find_experiment(tx, run_id, step.name)
+            if row is None:
+                row = self._workload.experiment(run_id, position, step, self._clock.now())
+                experiments.add_experiment(tx, row)
+            rows.append(row)
+        return rows
+
+    def _see_attempt(
+        self,
+        tx: Transaction,
+        request: Request,
+        repository: Repository,
+        commit: Commit,
+        experiment: Experiment,
+        skipped: str | None,
+    ) -> None:
+        """Make the first attempt, unless the workflow is skipped or an earlier event made it."""
+        if skipped is not None or experiments.has_attempt(tx, experiment.id):
+            return
+        attempt: Attempt = self._workload.attempt(repository, commit, experiment, request.ref, self._clock.now())
+        experiments.add_attempt(tx, attempt)
+        if experiment.refusal:
+            refusal = Observation(State.ERROR, self._clock.now(), experiment.refusal)
+            experiments.observe(tx, attempt.id, [refusal])
+
+    def _supersede(self, request: Request) -> None:
+        with self._database.write() as tx:
+            self._supersede_in(tx, request, commits.see_repository(tx, request.repository))
+
+    def _supersede_in(self, tx: Transaction, request: Request, repository: Repository) -> None:
+        """Stop what runs for older heads of the same pull request; a delayed delivery never stops a newer one."""
+        if not request.number:
+            return
+        heads = commits.pull_heads(tx, repository.id, request.number)
+        newest = request.sha
+        if heads and heads[0].updated_at > request.updated_at:
+            newest = commits.sha_of(tx, heads[0].commit_id)
+        reason = f"superseded by {newest[:7]}"
+        experiments.cancel_pull(tx, repository, request.number, reason, keep_sha=newest)
+
+
+def _of_push(event: events.PushReceived) -> Request:
+    return Request(
+        repository=event.repository,
+        sha=event.sha,
+        ref=event.ref,
+        trigger_event="push",
+        kind=EventKind.PUSHES,
+        fetch_ref=event.ref,
+        compare_with=event.before,
+    )
+
+
+def _of_merge_group(event: events.MergeGroupRequested) -> Request:
+    return Request(
+        repository=event.repository,
+        sha=event.sha,
+        ref=f"refs/heads/{event.base_branch}",
+        trigger_event="merge_group",
+        kind=EventKind.MERGE_QUEUE,
+        fetch_ref=event.ref,
+        compare_with=event.base_sha,
+    )
+
+
+def _of_pull_request(event: events.PullRequestChanged) -> Request:
+    return Request(
+        repository=event.repository,
+        sha=event.sha,
+        ref=f"refs/heads/{event.base_branch}",
+        trigger_event="pull_request",
+        kind=EventKind.PULL_REQUESTS,
+        fetch_ref=f"refs/pull/{event.number}/head",
+        compare_with=event.base_sha,
+        number=event.number,
+        updated_at=event.updated_at,
+    )
+
+
+def _unreadable(path: str, error: FileError) -> Problem:
+    return Problem("error", str(error), "Commit the config as a plain file of at most 64 KiB.", path, 1, 1)

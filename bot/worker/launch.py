@@ -1,0 +1,158 @@
+"""Station two: an attempt that may start is handed to the backend, once.
+
+The intent is written before the backend is called and the handle after it. A crash in between leaves an intent
+without a handle: the backend is asked again by our own id, and `submit` is idempotent by that id.
+"""
+
+import logging
+import socket
+
+from bot.backends.base import AttemptSpec, Backend, BackendError, from_json
+from bot.clock import SECOND, Clock
+from bot.core.schedule import Need, Room, choose
+from bot.core.states import Observation, State
+from bot.forge.credentials import Credentials
+from bot.forge.errors import ForgeError
+from bot.forge.git import GitCache, GitError, RepositoryId
+from bot.store import commits, experiments
+from bot.store.database import Database
+from bot.store.experiments import Placed
+from bot.store.schema import Attempt
+
+_TRIES = 5
+_log = logging.getLogger(__name__)
+
+
+class Launch:
+    """created → pending → the backend; and every end that was asked for before or after."""
+
+    name = "launch"
+
+    def __init__(
+        self, database: Database, clock: Clock, backend: Backend, git: GitCache, credentials: Credentials
+    ) -> None:
+        self._database, self._clock = database, clock
+        self._backend, self._git, self._credentials = backend, git, credentials
+
+    def tick(self) -> bool:
+        self._cancel()
+        self._queue()
+        return self._start()
+
+    def _cancel(self) -> None:
+        """Pass on every end that was asked for."""
+        with self._database.read() as tx:
+            asked = experiments.to_cancel(tx)
+        for attempt in asked:
+            reason = attempt.cancel_reason or ""
+            if attempt.launching_at is None:
+                self._observe(attempt.id, State.CANCELLED, reason)
+                continue
+            self._backend.cancel(attempt.backend_id, reason)
+            if attempt.handle is None and not self._backend.poll([attempt.backend_id])[attempt.backend_id].known:
+                self._observe(attempt.id, State.CANCELLED, reason)
+            with self._database.write() as tx:
+                experiments.change(tx, attempt.id, cancel_sent_at=self._clock.now())
+
+    def _queue(self) -> None:
+        """Let a created attempt wait for its place as soon as the steps before it have succeeded."""
+        with self._database.read() as tx:
+            created = experiments.in_states(tx, State.CREATED)
+            ways = {placed.run.id: experiments.siblings(tx, placed.run.id) for placed in created}
+        for placed in created:
+            before = [
+                (experiment, attempt)
+                for experiment, attempt in ways[placed.run.id]
+                if experiment.position < placed.experiment.position
+            ]
+            ended = [(e, State(a.state)) for e, a in before if State(a.state).is_final]
+            broken = next((e.step for e, state in ended if state is not State.STOPPED), None)
+            if broken is not None:
+                self._observe(placed.attempt.id, State.CANCELLED, f"not started: the step {broken!r} did not succeed")
+            elif len(ended) == len(before):
+                self._observe(placed.attempt.id, State.PENDING, "")
+
+    def _start(self) -> bool:
+        """Hand to the backend what has a place. Returns True when something was started: there may be more."""
+        with self._database.read() as tx:
+            waiting = experiments.in_states(tx, State.PENDING)
+            active = experiments.in_states(
+                tx, State.PROVISIONING, State.PROVISIONED, State.NETWORK_SETUP, State.RUNNING, State.NETWORK_TEARDOWN
+            )
+        fresh = [placed for placed in waiting if placed.attempt.launching_at is None]
+        # Intents without a handle come first: they hold a place already.
+        due = [p for p in waiting if p.attempt.launching_at is not None and p.attempt.handle is None]
+        taken = [p for p in waiting if p.attempt.launching_at is not None] + active
+        due += self._placed(fresh, taken)
+        now = self._clock.now()
+        due = [p for p in due if p.attempt.not_before <= now and p.attempt.cancel_reason is None]
+        for placed in due:
+            self._launch(placed)
+        return bool(due)
+
+    def _placed(self, waiting: list[Placed], taken: list[Placed]) -> list[Placed]:
+        capacity = self._backend.capabilities.capacity
+        if capacity is None:
+            return waiting
+        room = Room(capacity.cpus, capacity.memory_mb, capacity.gpus)
+        possible = []
+        for placed in waiting:
+            need = _need(placed)
+            if room.fits(need):
+                possible.append(placed)
+            else:
+                self._observe(placed.attempt.id, State.ERROR, _too_large(need, room))
+        chosen = choose([_need(p) for p in possible], [_need(p) for p in taken], room)
+        by_id = {placed.attempt.id: placed for placed in possible}
+        return [by_id[attempt_id] for attempt_id in chosen]
+
+    def _launch(self, placed: Placed) -> None:
+        attempt, repository = placed.attempt, placed.repository
+        with self._database.write() as tx:
+            # Another tick may have been asked to cancel it meanwhile; the intent marks the point of no return.
+            experiments.change(tx, attempt.id, launching_at=self._clock.now(), host=socket.gethostname())
+        try:
+            spec = from_json(attempt.spec)
+            if spec.code is not None:
+                token = self._credentials.token(repository.installation_id, repository.github_id)
+                where = RepositoryId(repository.github_id, repository.owner, repository.name)
+                self._git.fetch_code(where, spec.code.sha, token)
+            handle = self._backend.submit(spec)
+        except (GitError, ForgeError, BackendError) as error:
+            self._stumbled(attempt, error)
+            return
+        with self._database.write() as tx:
+            experiments.change(tx, attempt.id, handle=handle)
+
+    def _stumbled(self, attempt: Attempt, error: Exception) -> None:
+        """Try again later, a few times; then it is the platform's error, said with its reason."""
+        _log.warning("attempt %s was not launched: %s", attempt.backend_id, error)
+        if attempt.tries + 1 >= _TRIES:
+            self._observe(attempt.id, State.ERROR, f"could not be launched: {error}")
+            return
+        wait = 2**attempt.tries * 5 * SECOND
+        with self._database.write() as tx:
+            experiments.change(tx, attempt.id, tries=attempt.tries + 1, not_before=self._clock.now() + wait)
+
+    def _observe(self, attempt_id: int, state: State, reason: str) -> None:
+        with self._database.write() as tx:
+            if experiments.observe(tx, attempt_id, [Observation(state, self._clock.now(), reason)]):
+                commits.touch(tx, experiments.commit_of(tx, attempt_id))
+
+
+def _need(placed: Placed) -> Need:
+    spec: AttemptSpec = from_json(placed.attempt.spec)
+    return Need(
+        attempt_id=placed.attempt.id,
+        repository_id=placed.repository.id,
+        cpus=sum(group.count * group.machine.cpus for group in spec.groups),
+        memory_mb=sum(group.count * group.machine.memory_mb for group in spec.groups),
+        gpus=sum(group.count * group.machine.gpus for group in spec.groups),
+    )
+
+
+def _too_large(need: Need, room: Room) -> str:
+    return (
+        f"asks for more than all machines have: {need.cpus:g} CPUs, {need.memory_mb} MB, {need.gpus} GPUs"
+        f" of {room.cpus:g} CPUs, {room.memory_mb} MB, {room.gpus} GPUs"
+    )
