@@ -1,0 +1,188 @@
+"""Who we are: the App's JWT and the installations' tokens.
+
+GitHub's rules (docs: "Generating a JSON Web Token for a GitHub App", "Generating an installation access token"): RS256,
+`iat` 60 s in the past, `exp` at most 10 min ahead; a token lives one hour and is replaced, never renewed.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jwt
+import requests
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from bot.clock import MINUTE, SECOND, Clock
+from bot.forge.errors import ForgeError, Retry, Unauthorized, clock_offset, from_answer
+
+USER_AGENT = "experiment-ci"
+TIMEOUT = 10
+"""Seconds for connecting, and again for each wait for bytes. GitHub itself gives up after 10 s."""
+_BACKDATED = 60
+_JWT_LIFE = 9 * 60
+_TOKEN_LIFE = 50 * MINUTE
+TOLERABLE_OFFSET = 30.0
+"""Seconds that our clock may be off: half of what the backdating forgives."""
+UNAUTHORIZED_PAUSE = 60.0
+"""Seconds between attempts while GitHub refuses our key: it locks out those who keep knocking."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Token:
+    value: str
+    replace_at: int
+
+    def __repr__(self) -> str:
+        return "<installation token>"
+
+
+class Credentials:
+    """The App's key and the tokens it bought, cached per installation. Any thread may ask.
+
+    `private_key` is the PEM's text; ValueError (without the text) when it is no RSA key. `api_url` may have a path.
+    """
+
+    def __init__(self, app_id: int, private_key: str, api_url: str, clock: Clock) -> None:
+        self.app_id = app_id
+        self.api_url = api_url.rstrip("/")
+        self._key = _rsa_key(private_key)
+        self._clock = clock
+        self._session = requests.Session()
+        self._session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/vnd.github+json"})
+        self._tokens: dict[tuple[int, int | None], _Token] = {}
+        self._mints: dict[tuple[int, int | None], threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"<Credentials of App {self.app_id}>"
+
+    def jwt(self) -> str:
+        """Return a fresh JWT of the App, good for nine minutes: an exact ten fail when our clock is ahead."""
+        now = self._clock.now() // SECOND
+        claims = {"iat": now - _BACKDATED, "exp": now + _JWT_LIFE, "iss": str(self.app_id)}
+        return jwt.encode(claims, self._key, algorithm="RS256")
+
+    def token(self, installation: int, repository_id: int | None = None) -> str:
+        """Return a token of the installation, from the cache while it is younger than 50 min of its hour.
+
+        With `repository_id` it opens nothing but the contents of that repository, for reading: that is git's.
+        Raises Refused (not installed there, suspended), Unauthorized (key, App id or clock), Retry, Limited.
+        """
+        name = (installation, repository_id)
+        with self._mint_lock(name):
+            # Inside the lock: of many threads that find the token old, one replaces it and the others take that.
+            token = self._tokens.get(name)
+            if token is None or token.replace_at <= self._clock.now():
+                token = self._tokens[name] = self._mint(installation, repository_id)
+            return token.value
+
+    def forget(self, installation: int, repository_id: int | None = None, *, token: str) -> None:
+        """Drop `token`, which GitHub called bad, unless another has already taken its place."""
+        name = (installation, repository_id)
+        with self._mint_lock(name):
+            held = self._tokens.get(name)
+            if held is not None and held.value == token:
+                del self._tokens[name]
+
+    def read(self, path: str) -> Any:
+        """Return the JSON of `GET path`, asked as the App itself: about the App, or about where it is installed.
+
+        Raises Refused (404: not there), Unauthorized, Retry, Limited.
+        """
+        answer = self.ask("GET", path)
+        if answer.status != 200:
+            raise self._refusal(answer)
+        if not isinstance(answer.data, dict | list):
+            raise Retry("GitHub's answer could not be read.")
+        return answer.data
+
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> "Answer":
+        """Ask GitHub as the App and return whatever it answers. Raises Retry when it was not reached."""
+        bearer = self.jwt()
+
+        def authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
+            # As `auth=`, not as a header: else requests lets a ~/.netrc that names the host overwrite it.
+            request.headers["Authorization"] = f"Bearer {bearer}"
+            return request
+
+        try:
+            answer = self._session.request(
+                method, self.api_url + path, json=body, auth=authorize, timeout=TIMEOUT, allow_redirects=False
+            )
+        except requests.RequestException as error:
+            # `from None` and the type only: the exception carries the request, and the request our JWT.
+            raise Retry(f"GitHub was not reached ({type(error).__name__}).") from None
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        return Answer(answer.status_code, headers, _json(answer), clock_offset(headers, self._clock.now()))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def _mint_lock(self, name: tuple[int, int | None]) -> threading.Lock:
+        # A lock for each: a slow answer for one installation must not hold up another.
+        with self._lock:
+            return self._mints.setdefault(name, threading.Lock())
+
+    def _mint(self, installation: int, repository_id: int | None) -> _Token:
+        body: dict[str, Any] = {}
+        if repository_id is not None:
+            body = {"repository_ids": [repository_id], "permissions": {"contents": "read"}}
+        asked_at = self._clock.now()
+        answer = self.ask("POST", f"/app/installations/{installation}/access_tokens", body)
+        if answer.status != 201:
+            raise self._refusal(answer)
+        value = answer.data.get("token") if isinstance(answer.data, Mapping) else None
+        if not isinstance(value, str) or not value:
+            raise Retry("GitHub's answer to a request for an installation token holds no token.")
+        return _Token(value, asked_at + _TOKEN_LIFE)
+
+    def _refusal(self, answer: "Answer") -> ForgeError:
+        refusal = from_answer(answer.status, answer.headers, answer.data, self._clock.now(), is_post=False)
+        if not isinstance(refusal, Unauthorized):
+            return refusal
+        reason = f"{refusal} {unauthorized_cure(self.app_id, answer.clock_offset)}"
+        _log.error("%s", reason)
+        return Unauthorized(reason, UNAUTHORIZED_PAUSE)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What GitHub answered to the App: `headers` in lower case, `data` its JSON or None.
+
+    `clock_offset` is how many seconds our clock is ahead of GitHub's, None when the answer had no date.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    data: Any = field(repr=False)
+    clock_offset: float | None
+
+
+def unauthorized_cure(app_id: int, offset: float | None) -> str:
+    """Return why GitHub does not know us, as a sentence, from how many seconds our clock is ahead of GitHub's."""
+    if offset is not None and abs(offset) > TOLERABLE_OFFSET:
+        return f"This machine's clock is off by {offset:+.0f} s: set it (NTP); GitHub takes no more than about 60 s."
+    return f"The private key does not belong to App {app_id}, or it was deleted on the App's settings page."
+
+
+def _rsa_key(pem: str) -> RSAPrivateKey:
+    try:
+        key = load_pem_private_key(pem.encode(), password=None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, RSAPrivateKey):
+        raise ValueError("The App's private key is not an RSA key in PEM form without a passphrase.")
+    return key
+
+
+def _json(answer: requests.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError:
+        return None

@@ -1,0 +1,48 @@
+"""What the forge's tests share: an App's key, a clock that stands still, a stand-in for GitHub and a forge."""
+
+from collections.abc import Iterator
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from bot.clock import ManualClock
+from bot.forge.client import Forge
+from bot.forge.credentials import Credentials
+from bot.forge.pacing import Pacer
+from tests.forge.standin import Standin
+
+APP_ID = 4242
+
+
+@pytest.fixture(scope="session")
+def app_key() -> str:
+    """A private key as GitHub hands it out (PKCS#1 PEM)."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def github(clock: ManualClock) -> Iterator[Standin]:
+    standin = Standin(clock)
+    yield standin
+    standin.close()
+
+
+@pytest.fixture
+def credentials(github: Standin, app_key: str, clock: ManualClock) -> Iterator[Credentials]:
+    credentials = Credentials(APP_ID, app_key, github.url, clock)
+    yield credentials
+    credentials.close()
+
+
+@pytest.fixture
+def forge(credentials: Credentials, clock: ManualClock) -> Iterator[Forge]:
+    forge = Forge(credentials, Pacer(clock), clock)
+    yield forge
+    forge.close()
