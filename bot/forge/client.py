@@ -103,7 +103,8 @@ class Forge:
 
         def ask(github: Github) -> int:
             made = _repository(github, repo).create_check_run(check.name, sha, external_id=external_id, **wire)
-            return int(_expected(made.id))
+            _expected(made.status)
+            return made.id
 
         return self._call(repo.installation, ask, is_write=True, is_post=True)
 
@@ -144,7 +145,9 @@ class Forge:
         """
 
         def ask(github: Github) -> int:
-            return int(_expected(_issue(github, repo, pull).create_comment(body).id))
+            made = _issue(github, repo, pull).create_comment(body)
+            _expected(made.body)
+            return made.id
 
         return self._call(repo.installation, ask, is_write=True, is_post=True)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import jwt
 import requests
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -44,10 +45,11 @@ class _Token:
 class Credentials:
     """The App's key and the tokens it bought, cached per installation. Any thread may ask.
 
-    `private_key` is the PEM's text; ValueError (without the text) when it is no RSA key. `api_url` may have a path.
+    `private_key` is the PEM's text, or the key read from it already (reading checks it, which takes 50 ms); ValueError
+    (without the text) when it is no RSA key. `api_url` may have a path.
     """
 
-    def __init__(self, app_id: int, private_key: str, api_url: str, clock: Clock) -> None:
+    def __init__(self, app_id: int, private_key: str | RSAPrivateKey, api_url: str, clock: Clock) -> None:
         self.app_id = app_id
         self.api_url = api_url.rstrip("/")
         self._key = _rsa_key(private_key)
@@ -171,10 +173,10 @@ def unauthorized_cure(app_id: int, offset: float | None) -> str:
     return f"The private key does not belong to App {app_id}, or it was deleted on the App's settings page."
 
 
-def _rsa_key(pem: str) -> RSAPrivateKey:
+def _rsa_key(given: str | RSAPrivateKey) -> RSAPrivateKey:
     try:
-        key = load_pem_private_key(pem.encode(), password=None)
-    except (ValueError, TypeError):
+        key = load_pem_private_key(given.encode(), password=None) if isinstance(given, str) else given
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, RSAPrivateKey):
         raise ValueError("The App's private key is not an RSA key in PEM form without a passphrase.")

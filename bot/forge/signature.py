@@ -12,8 +12,8 @@ def is_signed(body: bytes, header: str | None, secrets: Iterable[str]) -> bool:
 
     Total: whatever a stranger puts into the header, the answer is False, not an exception. Compared as bytes, because
     `compare_digest` raises for a str that is not ASCII. Every secret is tried, so that time tells nothing about which
-    one fits; an empty secret fits nothing, for anybody could sign with it. `surrogateescape` is how Python holds bytes of
-    the environment that are no UTF-8.
+    one fits; an empty secret fits nothing, for anybody could sign with it. `surrogateescape` is how Python holds bytes
+    of the environment that are no UTF-8.
     """
     given = (header or "").encode("utf-8", "replace")
     is_good = False

@@ -16,10 +16,14 @@ APP_ID = 4242
 
 
 @pytest.fixture(scope="session")
-def app_key() -> str:
-    """A private key as GitHub hands it out (PKCS#1 PEM)."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+def parsed_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@pytest.fixture(scope="session")
+def app_key(parsed_key: rsa.RSAPrivateKey) -> str:
+    """The App's private key as GitHub hands it out (PKCS#1 PEM)."""
+    return parsed_key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
 
 
 @pytest.fixture
@@ -35,8 +39,8 @@ def github(clock: ManualClock) -> Iterator[Standin]:
 
 
 @pytest.fixture
-def credentials(github: Standin, app_key: str, clock: ManualClock) -> Iterator[Credentials]:
-    credentials = Credentials(APP_ID, app_key, github.url, clock)
+def credentials(github: Standin, parsed_key: rsa.RSAPrivateKey, clock: ManualClock) -> Iterator[Credentials]:
+    credentials = Credentials(APP_ID, parsed_key, github.url, clock)
     yield credentials
     credentials.close()
 

@@ -90,6 +90,8 @@ class Standin:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # One packet an answer: in two, the second waits 40 ms for the first to be acknowledged.
+    wbufsize = -1
     standin: Standin
 
     def _serve(self) -> None:
