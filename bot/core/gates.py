@@ -62,7 +62,7 @@ class Range:
 
     def __str__(self) -> str:
         """Return the target as people write it: `0.9..`, `..0.5` or `0.1..0.2`."""
-        return f"{'' if self.low is None else f'{self.low:g}'}..{'' if self.high is None else f'{self.high:g}'}"
+        return f"{'' if self.low is None else f'{self.low:.15g}'}..{'' if self.high is None else f'{self.high:.15g}'}"
 
 
 @dataclass(frozen=True)

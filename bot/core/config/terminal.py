@@ -1,0 +1,86 @@
+"""What `experiment-ci check-config` prints."""
+
+import re
+
+from bot.core.config.load import Loaded
+from bot.core.config.models import Config, EventKind, Step, Workflow
+from bot.core.config.problems import Problem
+from bot.core.gates import Gate
+
+_WIDTH = 100
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\U0010ffff]")
+
+
+def render_terminal(loaded: Loaded, source_text: str) -> str:
+    """Return the answer for a terminal: every problem with its line, then what the config means.
+
+    `source_text` is the text of the config itself. Whatever it contains, only printable characters are returned.
+    """
+    lines = source_text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+    blocks = [_problem(problem, lines if problem.path == loaded.path else []) for problem in loaded.problems]
+    blocks.append(_verdict(loaded))
+    if loaded.config is not None:
+        blocks.append(_summary(loaded.config))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _problem(problem: Problem, lines: list[str]) -> str:
+    place = f"{_clean(problem.path)}:{problem.line}:{problem.column}"
+    told = [f"{place}: {problem.severity}: {_clean(problem.message)}"]
+    if 1 <= problem.line <= len(lines):
+        told += _excerpt(lines[problem.line - 1], problem)
+    return "\n".join([*told, f"  hint: {_clean(problem.hint)}"])
+
+
+def _excerpt(line: str, problem: Problem) -> list[str]:
+    """Return the line, cut around the place when it is long, and a caret below the place."""
+    start = max(0, problem.column - 1 - _WIDTH // 2) if len(line) > _WIDTH else 0
+    shown = _clean(line[start : start + _WIDTH])
+    number = str(problem.line)
+    return [
+        f"  {number} | {shown}",
+        f"  {' ' * len(number)} | {' ' * (problem.column - 1 - start)}^",
+    ]
+
+
+def _verdict(loaded: Loaded) -> str:
+    counts = [_count(len(loaded.errors), "error"), _count(len(loaded.warnings), "warning")]
+    found = " and ".join(count for count in counts if count) or "no problems"
+    version = f", version {loaded.config.version}" if loaded.config else ""
+    return f"{_clean(loaded.path)}{version}: {found}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number > 1 else ''}" if number else ""
+
+
+def _summary(config: Config) -> str:
+    return "\n".join(line for workflow in config.workflows for line in _workflow(workflow))
+
+
+def _workflow(workflow: Workflow) -> list[str]:
+    events = ", ".join(kind for kind in EventKind if kind in workflow.triggers.events)
+    told = [f"workflow {_clean(workflow.name)} ({events})"]
+    for name in ("branches", "tags", "paths"):
+        chosen = getattr(workflow.triggers, name)
+        if chosen is not None:
+            verb = "only" if chosen.only else "ignore"
+            told.append(f"  {name}: {verb} {_clean(', '.join(chosen.only or chosen.ignore))}")
+    return told + [line for step in workflow.steps for line in _step(step)]
+
+
+def _step(step: Step) -> list[str]:
+    why_not = step.params.unsupported()
+    told = [f"  step {_clean(step.name)}: {step.kind.label}" + (f" (not launched: {why_not})" if why_not else "")]
+    return told + [f"    gate {_clean(gate.name)}: {_gate(gate)}" for gate in step.gates]
+
+
+def _gate(gate: Gate) -> str:
+    decimals = f"{gate.precision} decimals, rounded {gate.round}"
+    only = ", on pull requests only" if gate.only_pulls else ""
+    return f"{_clean(gate.aggregate)} in {gate.target} ({decimals}{only})"
+
+
+def _clean(text: str) -> str:
+    """A terminal obeys escape sequences: a repository must not command it."""
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text.replace("\t", " "))
