@@ -146,9 +146,10 @@ class Credentials:
 
     def _refusal(self, answer: "Answer") -> ForgeError:
         refusal = from_answer(answer.status, answer.headers, answer.data, self._clock.now(), is_post=False)
-        if not isinstance(refusal, Unauthorized):
+        cure = cure_for(answer, self.app_id)
+        if not cure:
             return refusal
-        reason = f"{refusal} {unauthorized_cure(self.app_id, answer.clock_offset)}"
+        reason = f"{refusal}. {cure}"
         _log.error("%s", reason)
         return Unauthorized(reason, UNAUTHORIZED_PAUSE)
 
@@ -166,8 +167,13 @@ class Answer:
     clock_offset: float | None
 
 
-def unauthorized_cure(app_id: int, offset: float | None) -> str:
-    """Return why GitHub does not know us, as a sentence, from how many seconds our clock is ahead of GitHub's."""
+def cure_for(answer: Answer, app_id: int) -> str:
+    """Return what to do when `answer` says that GitHub does not know us, as a sentence; "" when it says no such thing."""
+    if answer.status == 404 and "integration not found" in str(answer.data).lower():
+        return f"There is no App {app_id}: GITHUB_APP_ID is the number called “App ID” on the App's settings page."
+    if answer.status != 401:
+        return ""
+    offset = answer.clock_offset
     if offset is not None and abs(offset) > TOLERABLE_OFFSET:
         return f"This machine's clock is off by {offset:+.0f} s: set it (NTP); GitHub takes no more than about 60 s."
     return f"The private key does not belong to App {app_id}, or it was deleted on the App's settings page."

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bot.forge.credentials import TOLERABLE_OFFSET, Answer, Credentials, unauthorized_cure
+from bot.forge.credentials import TOLERABLE_OFFSET, Answer, Credentials, cure_for
 from bot.forge.errors import ForgeError
 
 _LEVELS = {"read": 1, "write": 2, "admin": 3}
@@ -57,10 +57,8 @@ def _credentials(credentials: Credentials, answer: Answer) -> Finding:
         slug = answer.data.get("slug")
         return Finding("credentials", True, f"GitHub knows us as the App “{slug}” ({credentials.app_id}).")
     sentence = f"GitHub answered {answer.status} to App {credentials.app_id}."
-    if answer.status == 401:
-        return Finding("credentials", False, sentence, unauthorized_cure(credentials.app_id, answer.clock_offset))
-    cure = "Check GITHUB_API_URL, or wait if GitHub has trouble (githubstatus.com)."
-    return Finding("credentials", False, sentence, cure)
+    elsewhere = "Check GITHUB_API_URL, or wait if GitHub has trouble (githubstatus.com)."
+    return Finding("credentials", False, sentence, cure_for(answer, credentials.app_id) or elsewhere)
 
 
 def _permissions(name: str, granted: Mapping[str, Any], wanted: Mapping[str, str], cure: str) -> Finding:

@@ -100,6 +100,14 @@ def test_a_wrong_key_is_named(credentials: Credentials, github: Standin) -> None
     assert caught.value.after == 60
 
 
+def test_a_wrong_app_id_is_named_and_no_reason_to_give_up(credentials: Credentials, github: Standin) -> None:
+    """A 404 here is not "never": every write would be dropped for a typing error in a setting."""
+    github.mints.append(Reply(404, {"message": "Integration not found"}))
+
+    with pytest.raises(Unauthorized, match="There is no App 4242: GITHUB_APP_ID is"):
+        credentials.token(7)
+
+
 @pytest.mark.parametrize(
     ("reply", "error"),
     [
