@@ -168,7 +168,7 @@ class Answer:
 
 
 def cure_for(answer: Answer, app_id: int) -> str:
-    """Return what to do when `answer` says that GitHub does not know us, as a sentence; "" when it says no such thing."""
+    """Return what to do when `answer` says that GitHub does not know us, as a sentence; "" when it does not."""
     if answer.status == 404 and "integration not found" in str(answer.data).lower():
         return f"There is no App {app_id}: GITHUB_APP_ID is the number called “App ID” on the App's settings page."
     if answer.status != 401:
