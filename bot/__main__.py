@@ -76,10 +76,13 @@ def _up(_options: argparse.Namespace) -> int:
 
 
 def _serve(_options: argparse.Namespace) -> int:
+    from bot.app import App
     from bot.web.serve import serve
 
     app = _app()
-    serve(app.web(), app.settings.host, app.settings.port)
+    # The server builds its own after the fork; this one proved that it can be built, and brought the tables.
+    app.database.close()
+    serve(lambda: App.build(app.settings, app.clock).web(), app.settings.host, app.settings.port)
     return 0
 
 

@@ -2,10 +2,11 @@
 
 import os
 import secrets
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 
 from flask import Flask
+from jinja2 import FileSystemLoader
 
 from bot.backends.base import Backend
 from bot.backends.local import LocalBackend
@@ -36,15 +37,20 @@ class AlreadyRunning(Exception):
     """Another worker holds this DATA_DIR."""
 
 
-@dataclass(frozen=True)
 class App:
     """Everything that both processes need, built once from the settings and one clock."""
 
-    settings: Settings
-    clock: Clock
-    database: Database
-    machines: Machines
-    backend: Backend
+    def __init__(
+        self, settings: Settings, clock: Clock, database: Database, machines: Machines, backend: Backend
+    ) -> None:
+        self.settings, self.clock, self.database = settings, clock, database
+        self.machines, self.backend = machines, backend
+        self._closing = ExitStack()
+        self._closing.callback(database.close)
+
+    def close(self) -> None:
+        """Close every connection and end the metrics reader. Experiments go on running."""
+        self._closing.close()
 
     @classmethod
     def build(cls, settings: Settings, clock: Clock) -> "App":
@@ -78,15 +84,18 @@ class App:
         credentials = Credentials(settings.app_id, settings.private_key, settings.api_url, clock)
         git = GitCache(settings.data_dir / "git", settings.web_url)
         workload = Workload(settings.data_dir, settings.web_url, git, self.machines)
-        pictures = PictureStore(settings.data_dir / "images")
+        reader = MetricsReader()
+        pictures = PictureStore(settings.data_dir / "images", reader)
+        renderer = Renderer(FileSystemLoader(TEMPLATES))
+        forge = Forge(credentials, Pacer(clock), clock)
+        self._closing.callback(forge.close)
+        self._closing.callback(reader.close)
         return [
             Intake(database, clock, git, credentials, workload),
             Launch(database, clock, backend, git, credentials),
             Watch(database, clock, backend),
-            Collect(database, clock, backend, MetricsReader(), pictures),
-            Report(
-                database, clock, Forge(credentials, Pacer(clock), clock), Renderer.of(TEMPLATES / "report"), settings
-            ),
+            Collect(database, clock, backend, reader, pictures),
+            Report(database, clock, forge, renderer, settings, backend.capabilities.isolation),
         ]
 
     def worker(self) -> Worker:

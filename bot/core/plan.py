@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bot.core.config import Config, EventKind, Step, Workflow
+from bot.core.config import AnyParams, Config, EventKind, SingleNodeParams, Workflow
 
 
 @dataclass(frozen=True)
@@ -110,12 +110,19 @@ def _why_not(workflow: Workflow, policy: Policy, trigger: Trigger) -> str:
             return f"its branch filter does not select {trigger.branch}"
     elif trigger.kind is EventKind.PUSHES and trigger.branch != policy.default_branch:
         return "only the default branch and pull requests are built unless a filter selects more"
-    if triggers.paths is not None and trigger.changed is not None:
-        if not any(triggers.paths.selects(path) for path in trigger.changed):
-            return "nothing that it watches has changed"
+    watched, changed = triggers.paths, trigger.changed
+    if watched is not None and changed is not None and not any(watched.selects(path) for path in changed):
+        return "nothing that it watches has changed"
     return ""
 
 
-def not_launchable(step: Step) -> str:
-    """Return why this version cannot run a step, empty when it can. Nothing is quietly left out of a run."""
-    return step.params.unsupported()
+def caveats(params: AnyParams) -> tuple[str, ...]:
+    """Return what a reader of the results must know: keys that this version reads but does not act upon."""
+    found = []
+    if isinstance(params, SingleNodeParams) and params.container is not None:
+        found.append(f"the image {params.container} was not used: the command ran in the machine's own environment")
+    if params.ports:
+        found.append("ports are not opened by this version")
+    if params.cluster_id is not None or params.is_preemptible:
+        found.append("clusterId and isPreemptible choose nothing on this bot's machines")
+    return tuple(found)

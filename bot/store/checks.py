@@ -24,12 +24,15 @@ class Desired:
 
 
 def desire(tx: Transaction, commit_id: int, wanted: Sequence[Desired]) -> None:
-    """Make the commit's check rows want what `wanted` says. A check once made stays; it is never taken away."""
+    """Make the commit's check rows want what `wanted` says. A check once made stays; it is never taken away.
+
+    GitHub does not reopen a completed check: one that is to go on gets a new generation, a new check of its name.
+    """
     rows = {row.name: row for row in _newest(tx, commit_id)}
     for desired in wanted:
         row = rows.get(desired.name)
-        if row is None:
-            row = Check(commit_id=commit_id, name=desired.name)
+        if row is None or (row.told_final and not desired.is_final):
+            row = Check(commit_id=commit_id, name=desired.name, generation=1 if row is None else row.generation + 1)
             tx.add(row)
         row.kind, row.experiment_id = desired.kind, desired.experiment_id
         row.desired, row.desired_hash, row.headline = desired.view, desired.digest, desired.headline
@@ -70,6 +73,7 @@ def told(tx: Transaction, check: Check, github_id: int, now: int) -> None:
         "github_id": github_id,
         "told_hash": check.desired_hash,
         "told_headline": check.headline,
+        "told_final": check.is_final,
         "told_at": now,
         "sending_at": None,
         "is_pending": Check.desired_hash != check.desired_hash,
@@ -91,6 +95,12 @@ def desire_comment(tx: Transaction, repository_id: int, number: int, body: str, 
     row.desired, row.desired_hash, row.is_final = body, digest, is_final
     row.is_pending = row.desired_hash != row.told_hash and row.refused is None
     tx.flush()
+
+
+def has_comment(tx: Transaction, repository_id: int, number: int) -> bool:
+    """Tell whether the pull request has our comment, or is about to."""
+    where = (Comment.repository_id == repository_id, Comment.number == number)
+    return tx.scalar(select(Comment.id).where(*where)) is not None
 
 
 @dataclass(frozen=True)

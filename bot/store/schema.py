@@ -278,10 +278,11 @@ class Check(Base):
     github_id: Mapped[int | None]
     desired: Mapped[dict[str, Any]]
     desired_hash: Mapped[str] = mapped_column(String(64))
-    headline: Mapped[str] = mapped_column(String(64))
+    headline: Mapped[str] = mapped_column(Text)
     is_final: Mapped[bool]
     told_hash: Mapped[str | None] = mapped_column(String(64))
-    told_headline: Mapped[str | None] = mapped_column(String(64))
+    told_headline: Mapped[str | None] = mapped_column(Text)
+    told_final: Mapped[bool] = mapped_column(default=False)
     told_at: Mapped[int | None]
     is_pending: Mapped[bool] = mapped_column(default=True)
     sending_at: Mapped[int | None]

@@ -5,17 +5,17 @@ more than this station. A running attempt is read every few seconds, a finished 
 """
 
 import logging
-from pathlib import Path, PurePosixPath
 
-from bot.backends.base import AttemptSpec, Backend, from_json
+from bot.backends.base import Backend, from_json
 from bot.clock import SECOND, Clock
-from bot.core.gates import Gate
 from bot.core.states import State
 from bot.metrics.pictures import PictureStore
 from bot.metrics.reader import MetricsReader, Reading
 from bot.store import commits, experiments, metrics
 from bot.store.database import Database
 from bot.store.experiments import Placed
+from bot.store.facts import gates_of
+from bot.worker.workload import metric_roots
 
 _EVERY = 5 * SECOND
 _LOG_TAIL = 16_384
@@ -63,14 +63,15 @@ class Collect:
     def _finish(self, placed: Placed) -> None:
         attempt = placed.attempt
         was_launched = attempt.handle is not None
-        reading = self._read(placed) if was_launched else Reading()
+        reading = self._read_to_the_end(placed) if was_launched else Reading()
         tail = self._log_tail(attempt.backend_id) if was_launched else ""
         report = self._report(attempt.backend_id) if was_launched else None
         with self._database.write() as tx:
-            metrics.add(tx, attempt.id, reading.series)
             metrics.put_documents(tx, attempt.id, reading.documents)
             series = metrics.load(tx, attempt.id)
-        picture = self._pictures.draw(f"{placed.run.workflow} / {placed.experiment.step}", series, _gates(placed))
+        picture = self._pictures.draw(
+            f"{placed.run.workflow} / {placed.experiment.step}", series, gates_of(placed.experiment)
+        )
         with self._database.write() as tx:
             experiments.change(
                 tx,
@@ -85,7 +86,19 @@ class Collect:
             commits.touch(tx, placed.commit.id)
 
     def _read(self, placed: Placed) -> Reading:
-        return self._reader.read(roots(from_json(placed.attempt.spec)), placed.attempt.metrics_cursor)
+        return self._reader.read(metric_roots(from_json(placed.attempt.spec)), placed.attempt.metrics_cursor)
+
+    def _read_to_the_end(self, placed: Placed) -> Reading:
+        """Store all that is left and return the last reading. Large files take several; what gets nowhere is left."""
+        roots, cursor = metric_roots(from_json(placed.attempt.spec)), placed.attempt.metrics_cursor
+        while True:
+            reading = self._reader.read(roots, cursor)
+            with self._database.write() as tx:
+                metrics.add(tx, placed.attempt.id, reading.series)
+                experiments.change(tx, placed.attempt.id, metrics_cursor=reading.cursor)
+            if reading.is_complete or reading.cursor == cursor:
+                return reading
+            cursor = reading.cursor
 
     def _log_tail(self, backend_id: str) -> str:
         chunk = self._backend.logs(backend_id, "worker-0", -_LOG_TAIL, _LOG_TAIL)
@@ -95,6 +108,7 @@ class Collect:
         """Return the run's own `report.md`, if it left one of a sane size."""
         for artifact in self._backend.artifacts(backend_id):
             if artifact.path == _REPORT and artifact.size <= _LARGEST_REPORT:
-                text = self._backend.open_artifact(backend_id, _REPORT).read_bytes()
-                return text[:_LARGEST_REPORT].decode(errors="replace").replace("\0", "")
+                with self._backend.open_artifact(backend_id, _REPORT) as file:
+                    text = file.read(_LARGEST_REPORT)
+                return text.decode(errors="replace").replace("\0", "")
         return None

@@ -10,14 +10,14 @@ from dataclasses import asdict, dataclass
 from bot.clock import SECOND, Clock
 from bot.core import events
 from bot.core.config import CONFIG_PATHS, MAX_BYTES, EventKind, Loaded, Problem, is_ours, load
-from bot.core.plan import Decision, Plan, PlannedRun, Policy, Trigger, is_watched, plan
+from bot.core.plan import Decision, Plan, Policy, Trigger, is_watched, plan
 from bot.core.states import Observation, State
 from bot.forge.credentials import Credentials
 from bot.forge.errors import ForgeError, Refused
 from bot.forge.git import FileAbsent, FileError, GitCache, GitError, RepositoryId
 from bot.store import commits, deliveries, experiments
 from bot.store.database import Database, Transaction
-from bot.store.schema import Attempt, Commit, Delivery, Experiment, Repository
+from bot.store.schema import Attempt, Commit, Delivery, Repository
 from bot.worker.workload import Workload
 
 _AT_ONCE = 20
@@ -185,36 +185,20 @@ class Intake:
             skipped = None if chosen.decision is Decision.RUN else chosen.reason
             run = experiments.see_run(tx, commit, chosen.workflow.name, chosen.position, skipped, now)
             experiments.see_trigger(tx, run, request.trigger_event, request.ref, request.number, now)
-            for experiment in self._see_experiments(tx, run.id, chosen):
-                self._see_attempt(tx, request, repository, commit, experiment, run.skipped)
+            for position, step in enumerate(chosen.workflow.steps):
+                experiment = experiments.find_experiment(tx, run, step.name)
+                if experiment is None:
+                    row = self._workload.experiment(run.id, position, step, now)
+                    experiment = experiments.add_experiment(tx, row)
+                if run.skipped is None and not experiments.has_attempt(tx, experiment.id):
+                    attempt = self._workload.attempt(repository, commit, experiment, step, request.ref, now)
+                    self._add_attempt(tx, attempt, experiment.refusal)
 
-    def _see_experiments(self, tx: Transaction, run_id: int, chosen: PlannedRun) -> list[Experiment]:
-        rows = []
-        for position, step in enumerate(chosen.workflow.steps):
-            row = experiments.find_experiment(tx, run_id, step.name)
-            if row is None:
-                row = self._workload.experiment(run_id, position, step, self._clock.now())
-                experiments.add_experiment(tx, row)
-            rows.append(row)
-        return rows
-
-    def _see_attempt(
-        self,
-        tx: Transaction,
-        request: Request,
-        repository: Repository,
-        commit: Commit,
-        experiment: Experiment,
-        skipped: str | None,
-    ) -> None:
-        """Make the first attempt, unless the workflow is skipped or an earlier event made it."""
-        if skipped is not None or experiments.has_attempt(tx, experiment.id):
-            return
-        attempt: Attempt = self._workload.attempt(repository, commit, experiment, request.ref, self._clock.now())
+    def _add_attempt(self, tx: Transaction, attempt: Attempt, refusal: str) -> None:
+        """Store a first attempt; one that this version cannot run ends where it begins, and says so."""
         experiments.add_attempt(tx, attempt)
-        if experiment.refusal:
-            refusal = Observation(State.ERROR, self._clock.now(), experiment.refusal)
-            experiments.observe(tx, attempt.id, [refusal])
+        if refusal:
+            experiments.observe(tx, attempt.id, [Observation(State.ERROR, self._clock.now(), refusal)])
 
     def _supersede(self, request: Request) -> None:
         with self._database.write() as tx:

@@ -2,19 +2,19 @@
 
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from bot.backends.base import AttemptSpec, Code, Machine, TaskGroup, to_json
+from bot.backends.base import AttemptSpec, Code, TaskGroup, to_json
 from bot.backends.machines import Machines, UnknownMachine
-from bot.core.config import SingleNode, Step
-from bot.core.gates import Gate, IfNotFound, Range, Rounding, Source
-from bot.core.launchable import notes, refusal
+from bot.core.config import SingleNodeParams, Step
+from bot.core.plan import caveats
 from bot.forge.git import GitCache, RepositoryId
+from bot.metrics.reader import Root
 from bot.store.experiments import new_public_id
 from bot.store.schema import Attempt, Commit, Experiment, Repository
 
 _DEFAULT_TIMEOUT = 24 * 3600.0
 """Seconds a run may take when its config sets no `timeout`."""
-_ARTIFACTS = "/artifacts"
 _STORAGE = "/storage"
 
 
@@ -29,20 +29,23 @@ class Workload:
         """Return a new row for a step, with all that its config says of it."""
         row = Experiment(public_id=new_public_id(now), run_id=run_id, step=step.name, variant="", position=position)
         row.kind, row.created_at = step.kind, now
-        row.params = step.params.model_dump(mode="json")
-        row.gates = [gate_to_json(gate) for gate in step.gates]
-        row.notes, row.refusal = list(notes(step.params)), refusal(step)
-        if not row.refusal and isinstance(step.params, SingleNode):
+        row.params = _shown(asdict(step.params))
+        row.gates = [asdict(gate) for gate in step.gates]
+        row.notes, row.refusal = list(caveats(step.params)), step.params.unsupported()
+        if not row.refusal and isinstance(step.params, SingleNodeParams):
             self._see_machine(row, step.params.machine_type)
         return row
 
-    def attempt(self, repository: Repository, commit: Commit, experiment: Experiment, ref: str, now: int) -> Attempt:
+    def attempt(
+        self, repository: Repository, commit: Commit, experiment: Experiment, step: Step, ref: str, now: int
+    ) -> Attempt:
         """Return a new row for the first attempt at an experiment. `ref` is what a run sees as its git ref."""
         number = 1
-        backend_id = f"{experiment.public_id}-{number}"
-        spec = None if experiment.refusal else self._spec(backend_id, repository, commit, experiment, ref)
-        row = Attempt(experiment_id=experiment.id, number=number, backend_id=backend_id, created_at=now)
-        row.spec = {"groups": [], "timeout": 0.0} if spec is None else to_json(spec)
+        row = Attempt(experiment_id=experiment.id, number=number, created_at=now)
+        row.backend_id = f"{experiment.public_id}-{number}"
+        row.spec = {"groups": [], "timeout": 0.0}
+        if not experiment.refusal and isinstance(step.params, SingleNodeParams):
+            row.spec = to_json(self._spec(row, repository, commit, experiment, step.params, ref))
         return row
 
     def _see_machine(self, row: Experiment, name: str | None) -> None:
@@ -54,28 +57,32 @@ class Workload:
             row.notes = [*row.notes, note] if note else row.notes
 
     def _spec(
-        self, backend_id: str, repository: Repository, commit: Commit, experiment: Experiment, ref: str
+        self,
+        attempt: Attempt,
+        repository: Repository,
+        commit: Commit,
+        experiment: Experiment,
+        params: SingleNodeParams,
+        ref: str,
     ) -> AttemptSpec:
-        params = SingleNode.model_validate(experiment.params)
         machine, _ = self._machines.find(params.machine_type)
         where = RepositoryId(repository.github_id, repository.owner, repository.name)
-        public_id, _, number = backend_id.partition("-")
-        artifacts = params.artifacts or _ARTIFACTS
+        environment = self._environment(repository, commit, experiment, params, ref)
         return AttemptSpec(
-            id=backend_id,
+            id=attempt.backend_id,
             groups=(TaskGroup("worker", 1, params.command, machine),),
-            code=Code(str(self._git.directory(where)), commit.sha),
-            env=self._environment(repository, commit, experiment, params, ref) | {"PS_JOB_ID": backend_id},
+            code=None if params.workspace.is_empty else Code(str(self._git.directory(where)), commit.sha),
+            env={**environment, "PS_JOB_ID": attempt.backend_id},
             timeout=params.timeout_seconds or _DEFAULT_TIMEOUT,
-            run_dir=str(self._data_dir / "runs" / public_id / number),
+            run_dir=str(self._data_dir / "runs" / experiment.public_id / str(attempt.number)),
             storage_dir=str(self._data_dir / "storage" / str(repository.github_id)),
             workdir=params.workdir or ".",
-            artifacts=artifacts,
+            artifacts=params.artifacts,
             labels={"repository": f"{repository.owner}/{repository.name}", "sha": commit.sha},
         )
 
     def _environment(
-        self, repository: Repository, commit: Commit, experiment: Experiment, params: SingleNode, ref: str
+        self, repository: Repository, commit: Commit, experiment: Experiment, params: SingleNodeParams, ref: str
     ) -> dict[str, str]:
         """Return what a run sees: the config's own variables, and the ancestor's under its names."""
         return {
@@ -83,41 +90,33 @@ class Workload:
             "PS_GRADIENT_CI_GIT_REF": ref,
             "PS_GRADIENT_CI_GIT_SHA": commit.sha,
             "PS_GRADIENT_CI_GIT_REPO_URL": f"{self._web_url}/{repository.owner}/{repository.name}",
-            "PS_MODEL_PATH": params.model_path or params.artifacts or _ARTIFACTS,
+            "PS_MODEL_PATH": params.model_path or params.artifacts,
             "PS_JOBSPACE": _STORAGE,
             "EXPERIMENT_NAME": params.name or experiment.step,
             "PAPERSPACE_EXPERIMENT_ID": experiment.public_id,
         }
 
 
-def metric_roots(spec: AttemptSpec) -> list[Path]:
-    """Return the directories of this machine that a run's metrics are read from: its model path and its artifacts.
+_HIDDEN = frozenset({"password", "access_key_id", "secret_access_key"})
+
+
+def _shown(value: Any) -> Any:
+    """Return a config's values without its credentials: rows are shown on pages."""
+    if isinstance(value, dict):
+        return {key: _shown(item) for key, item in value.items() if key not in _HIDDEN}
+    if isinstance(value, list | tuple):
+        return [_shown(item) for item in value]
+    return value
+
+
+def metric_roots(spec: AttemptSpec) -> list[Root]:
+    """Return the directories of this machine that a run's metrics are read from: its artifacts, then its model path.
 
     A model path outside `/artifacts` and `/storage` lies in the workspace, which is gone after the run: it has none.
     """
     artifacts = Path(spec.run_dir) / "worker-0" / "artifacts"
-    model = PurePosixPath(spec.env["PS_MODEL_PATH"])
+    roots, model = [Root(artifacts)], PurePosixPath(spec.env["PS_MODEL_PATH"])
     for mount, directory in ((spec.artifacts, artifacts), (_STORAGE, Path(spec.storage_dir))):
-        if model.is_relative_to(mount) and ".." not in model.parts:
-            found = directory / model.relative_to(mount)
-            return [artifacts] if found.is_relative_to(artifacts) else [artifacts, found]
-    return [artifacts]
-
-
-def gate_to_json(gate: Gate) -> dict[str, object]:
-    """Return a gate as it is kept with its experiment."""
-    return asdict(gate)
-
-
-def gate_from_json(value: dict[str, object]) -> Gate:
-    """Return the gate that `gate_to_json` wrote."""
-    target = value["target"]
-    assert isinstance(target, dict)
-    fields = {
-        **value,
-        "source": Source(str(value["source"])),
-        "target": Range(target["low"], target["high"]),
-        "round": Rounding(str(value["round"])),
-        "if_not_found": IfNotFound(str(value["if_not_found"])),
-    }
-    return Gate(**fields)  # type: ignore[arg-type]
+        if model.is_relative_to(mount) and model != PurePosixPath(mount):
+            return [*roots, Root(directory, str(model.relative_to(mount)))]
+    return roots

@@ -1,0 +1,299 @@
+"""What the pages show, read in one transaction and handed out as plain values."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, func, select
+
+from bot.core.gates import Gate, GateResult, IfNotFound, Outcome, Range, Rounding, Source, evaluate
+from bot.core.series import Series
+from bot.core.states import State
+from bot.store import metrics
+from bot.store.database import Transaction
+from bot.store.schema import (
+    Attempt,
+    Commit,
+    Experiment,
+    PullHead,
+    Repository,
+    Run,
+    RunTrigger,
+    Task,
+    TransitionRow,
+)
+
+
+@dataclass(frozen=True)
+class Key:
+    """What decides whether an experiment's page may be read: its view token, None when the page is closed."""
+
+    experiment_id: int
+    view_token: str | None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an experiment belongs. `full_name` is the repository's, `label` is `<workflow> / <step>`."""
+
+    public_id: str
+    label: str
+    full_name: str
+    sha: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An experiment in the list: the state of its newest attempt, None before there is one."""
+
+    place: Place
+    state: State | None
+    reason: str
+    created_at: int
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Why a run exists: GitHub's event, the ref, and the pull request's number (0 for none)."""
+
+    event: str
+    ref: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Stay:
+    """A state that the attempt entered `at`, and left at `until` (None while it is in it). `reason` is for people."""
+
+    state: State
+    at: int
+    until: int | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class TaskLine:
+    """One task. `name` is the backend's (`worker-0`)."""
+
+    name: str
+    state: State
+    exit_code: int | None
+    node: str | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tasks that do the same, and what each may use. `environment` is None for the machine's own Python."""
+
+    role: str
+    count: int
+    command: str
+    machine: str
+    cpus: float
+    memory_mb: int
+    gpus: int
+    environment: str | None
+
+
+@dataclass(frozen=True)
+class AttemptLine:
+    """One attempt among its siblings. `ended_at` is None while it is unfinished."""
+
+    number: int
+    state: State
+    created_at: int
+    ended_at: int | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class AttemptPage:
+    """All about one attempt. `backend_id` is its name at the backend, `is_launched` tells whether it was handed there.
+
+    `timeout` is in seconds; `problems` are what the metrics reader could not read.
+    """
+
+    number: int
+    backend_id: str
+    is_launched: bool
+    state: State
+    reason: str
+    host: str | None
+    exit_code: int | None
+    peak_memory_mb: int | None
+    timeout: float
+    workdir: str
+    groups: tuple[Group, ...]
+    tasks: tuple[TaskLine, ...]
+    stays: tuple[Stay, ...]
+    problems: tuple[str, ...]
+    report: str | None
+    log_tail: str
+    series: tuple[Series, ...]
+    gates: tuple[GateResult, ...]
+
+
+@dataclass(frozen=True)
+class ExperimentPage:
+    """All about one experiment. `attempt` is the one looked at, None before there is one."""
+
+    place: Place
+    kind: str
+    config_path: str
+    params: dict[str, Any]
+    notes: tuple[str, ...]
+    asked: tuple[Asked, ...]
+    attempts: tuple[AttemptLine, ...]
+    attempt: AttemptPage | None
+
+
+def key(tx: Transaction, public_id: str) -> Key | None:
+    """Return what opens an experiment's page, None when there is no such experiment."""
+    columns = select(Experiment.id, Experiment.view_token).where(Experiment.public_id == public_id)
+    found = tx.execute(columns).one_or_none()
+    return None if found is None else Key(*found)
+
+
+def attempt_name(tx: Transaction, experiment_id: int, number: int) -> str | None:
+    """Return the name that an attempt has at its backend, None when there is no such attempt there."""
+    where = (Attempt.experiment_id == experiment_id, Attempt.number == number, Attempt.handle.is_not(None))
+    return tx.scalar(select(Attempt.backend_id).where(*where))
+
+
+def recent(tx: Transaction, limit: int) -> list[Entry]:
+    """Return the newest experiments, newest first."""
+    newest = select(func.max(Attempt.number)).where(Attempt.experiment_id == Experiment.id).scalar_subquery()
+    query = (
+        _placed()
+        .add_columns(Attempt.state, Attempt.reason)
+        .outerjoin(Attempt, (Attempt.experiment_id == Experiment.id) & (Attempt.number == newest))
+        .order_by(Experiment.id.desc())
+        .limit(limit)
+    )
+    return [
+        Entry(_place(experiment, run, commit, repository), state and State(state), reason or "", experiment.created_at)
+        for experiment, run, commit, repository, state, reason in tx.execute(query)
+    ]
+
+
+def experiment_page(tx: Transaction, experiment_id: int, number: int | None = None) -> ExperimentPage | None:
+    """Return an experiment with one of its attempts, the newest unless `number` names another.
+
+    None when there is no such experiment or no such attempt.
+    """
+    experiment, run, commit, repository = tx.execute(_placed().where(Experiment.id == experiment_id)).one()
+    attempts = tx.scalars(select(Attempt).where(Attempt.experiment_id == experiment_id).order_by(Attempt.number)).all()
+    chosen = next((one for one in reversed(attempts) if number in (None, one.number)), None)
+    if chosen is None and number is not None:
+        return None
+    is_pull = tx.scalar(select(PullHead.id).where(PullHead.commit_id == commit.id).limit(1)) is not None
+    return ExperimentPage(
+        place=_place(experiment, run, commit, repository),
+        kind=experiment.kind,
+        config_path=commit.config_path,
+        params=experiment.params,
+        notes=tuple(str(note) for note in (*experiment.notes, experiment.refusal) if note),
+        asked=_asked(tx, run.id),
+        attempts=tuple(_line(one) for one in attempts),
+        attempt=None if chosen is None else _attempt(tx, experiment, chosen, is_pull),
+    )
+
+
+def _placed() -> Select[Experiment, Run, Commit, Repository]:
+    return (
+        select(Experiment, Run, Commit, Repository)
+        .join(Run, Experiment.run_id == Run.id)
+        .join(Commit, Run.commit_id == Commit.id)
+        .join(Repository, Commit.repository_id == Repository.id)
+    )
+
+
+def _place(experiment: Experiment, run: Run, commit: Commit, repository: Repository) -> Place:
+    variant = f" ({experiment.variant})" if experiment.variant else ""
+    label = f"{run.workflow} / {experiment.step}{variant}"
+    return Place(experiment.public_id, label, f"{repository.owner}/{repository.name}", commit.sha, commit.title)
+
+
+def _asked(tx: Transaction, run_id: int) -> tuple[Asked, ...]:
+    rows = tx.scalars(select(RunTrigger).where(RunTrigger.run_id == run_id).order_by(RunTrigger.id))
+    return tuple(Asked(row.event, row.ref, row.number) for row in rows)
+
+
+def _line(attempt: Attempt) -> AttemptLine:
+    state = State(attempt.state)
+    ended = attempt.entered_at if state.is_final else None
+    return AttemptLine(attempt.number, state, attempt.created_at, ended, attempt.reason)
+
+
+def _attempt(tx: Transaction, experiment: Experiment, attempt: Attempt, is_pull: bool) -> AttemptPage:
+    series = metrics.load(tx, attempt.id)
+    return AttemptPage(
+        number=attempt.number,
+        backend_id=attempt.backend_id,
+        is_launched=attempt.handle is not None,
+        state=State(attempt.state),
+        reason=attempt.reason,
+        host=attempt.host,
+        exit_code=attempt.exit_code,
+        peak_memory_mb=attempt.peak_memory_mb,
+        timeout=attempt.spec["timeout"],
+        workdir=attempt.spec.get("workdir", "."),
+        groups=tuple(_group(value) for value in attempt.spec["groups"]),
+        tasks=_tasks(tx, attempt.id),
+        stays=_stays(tx, attempt.id),
+        problems=tuple(str(problem) for problem in attempt.metrics_problems),
+        report=attempt.report,
+        log_tail=attempt.log_tail,
+        series=tuple(series),
+        gates=_gates(tx, experiment, attempt, series, is_pull),
+    )
+
+
+def _group(value: dict[str, Any]) -> Group:
+    machine = value["machine"]
+    return Group(
+        role=value["role"],
+        count=value["count"],
+        command=value["command"],
+        machine=machine["name"],
+        cpus=machine["cpus"],
+        memory_mb=machine["memory_mb"],
+        gpus=machine["gpus"],
+        environment=machine["environment"],
+    )
+
+
+def _tasks(tx: Transaction, attempt_id: int) -> tuple[TaskLine, ...]:
+    rows = tx.scalars(select(Task).where(Task.attempt_id == attempt_id).order_by(Task.id))
+    return tuple(TaskLine(f"{row.role}-{row.index}", State(row.state), row.exit_code, row.node) for row in rows)
+
+
+def _stays(tx: Transaction, attempt_id: int) -> tuple[Stay, ...]:
+    query = select(TransitionRow).where(TransitionRow.attempt_id == attempt_id).order_by(TransitionRow.id)
+    rows = tx.scalars(query).all()
+    left = [row.at for row in rows[1:]] + [None]
+    return tuple(Stay(State(row.target), row.at, until, row.reason) for row, until in zip(rows, left, strict=True))
+
+
+def _gates(
+    tx: Transaction, experiment: Experiment, attempt: Attempt, series: list[Series], is_pull: bool
+) -> tuple[GateResult, ...]:
+    outcome = Outcome(State(attempt.state), attempt.reason)
+    documents = {name: json.loads(body) for name, body in metrics.documents(tx, attempt.id).items()}
+    problems = [str(problem) for problem in attempt.metrics_problems]
+    return tuple(
+        evaluate(_gate(value), series, documents, is_pull=is_pull, outcome=outcome, problems=problems)
+        for value in experiment.gates
+    )
+
+
+def _gate(value: dict[str, Any]) -> Gate:
+    fields = {
+        **value,
+        "source": Source(value["source"]),
+        "target": Range(value["target"]["low"], value["target"]["high"]),
+        "round": Rounding(value["round"]),
+        "if_not_found": IfNotFound(value["if_not_found"]),
+    }
+    return Gate(**fields)

@@ -1,0 +1,248 @@
+"""Station five: GitHub is made to show what it should. Level-triggered: what counts is the difference between the
+desired view and what was last told, so a lost answer, a crash or a missed tick is mended by the next one.
+
+Before a request that creates something leaves, the row says so (`sending_at`); its answer takes that away. A row that
+still says so had no answer: GitHub is then asked for the check's external id, or the comment's marker, first.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from bot.clock import MINUTE, SECOND, Clock
+from bot.core.report import CheckView, Renderer, desired_checks, desired_comment
+from bot.core.text import MARKER
+from bot.forge.checks import Annotation, CheckWrite, Conclusion, Level
+from bot.forge.checks import Status as WireStatus
+from bot.forge.client import Forge, Repo
+from bot.forge.errors import Refused, Retry
+from bot.settings import Settings
+from bot.store import checks, commits, facts
+from bot.store.checks import Desired, PendingCheck, PendingComment
+from bot.store.database import Database, Transaction
+from bot.store.facts import Surroundings
+from bot.store.schema import Check, Comment, Commit, Repository
+
+_AT_ONCE = 20
+_PROGRESS_EVERY = 1 * MINUTE
+_COMMENT_EVERY = 1 * MINUTE
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Order:
+    """Something to be told. Smaller `urgency` goes first: ends, then beginnings and changes, comments, progress."""
+
+    installation: int
+    urgency: int
+    due: int
+    is_progress: bool
+    send: Callable[[], None]
+    postpone: Callable[[int], None]
+    refuse: Callable[[str], None]
+
+
+class Report:
+    """Works out what should be shown, and shows it."""
+
+    name = "report"
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        forge: Forge,
+        renderer: Renderer,
+        settings: Settings,
+        isolation: str,
+    ) -> None:
+        self._database, self._clock = database, clock
+        self._forge, self._renderer = forge, renderer
+        self._settings, self._isolation = settings, isolation
+
+    def tick(self) -> bool:
+        self._work_out()
+        return self._tell()
+
+    def _work_out(self) -> None:
+        """Write down what GitHub should show of every commit that has news."""
+        with self._database.read() as tx:
+            news = commits.with_news(tx, _AT_ONCE)
+        for commit in news:
+            with self._database.write() as tx:
+                repository = facts.repository_of(tx, commit)
+                around = self._surroundings(repository)
+                self._desire(tx, commit, repository, around)
+                for number in facts.pulls_of(tx, commit.id):
+                    self._desire_comment(tx, number, repository, around)
+                commits.caught_up(tx, commit)
+
+    def _surroundings(self, repository: Repository) -> Surroundings:
+        settings = self._settings
+        return Surroundings(
+            public_url=settings.public_url,
+            web_url=settings.web_url,
+            isolation=self._isolation,
+            shows_images=settings.shows_images(repository.is_private),
+        )
+
+    def _desire(self, tx: Transaction, commit: Commit, repository: Repository, around: Surroundings) -> None:
+        views = desired_checks(facts.commit_facts(tx, commit, repository, around), self._renderer)
+        ids = facts.experiment_ids(tx, commit.id)
+        wanted = [
+            Desired(
+                kind=view.kind,
+                name=view.name,
+                experiment_id=None if view.experiment is None else ids[view.experiment],
+                view=view.to_json(),
+                digest=view.digest(),
+                headline=view.headline,
+                is_final=view.is_final,
+            )
+            for view in views
+        ]
+        checks.desire(tx, commit.id, wanted)
+
+    def _desire_comment(self, tx: Transaction, number: int, repository: Repository, around: Surroundings) -> None:
+        pull = facts.pull_facts(tx, number, repository, around)
+        view = None if pull is None else desired_comment(pull, self._renderer)
+        if view is not None:
+            checks.desire_comment(tx, repository.id, number, view.body, view.digest(), view.is_final)
+
+    def _tell(self) -> bool:
+        """Send what is due, the most urgent first, as long as each installation may be written to."""
+        with self._database.read() as tx:
+            pending, comments = checks.pending(tx), checks.pending_comments(tx)
+        orders = [*map(self._check_order, pending), *map(self._comment_order, comments)]
+        now, sent = self._clock.now(), False
+        for order in sorted(orders, key=lambda order: order.urgency):
+            if order.due > now or self._forge.pacer.may_write(order.installation, is_progress=order.is_progress):
+                continue
+            self._send(order)
+            sent = True
+        return sent
+
+    def _send(self, order: Order) -> None:
+        try:
+            order.send()
+        except Retry as trouble:
+            _log.warning("told later: %s", trouble)
+            order.postpone(self._clock.now() + round(max(trouble.after, 0.5) * SECOND))
+        except Refused as refusal:
+            _log.error("GitHub refuses this for good: %s", refusal)
+            order.refuse(str(refusal))
+
+    # Checks
+
+    def _check_order(self, pending: PendingCheck) -> Order:
+        check = pending.check
+        is_progress = check.told_headline == check.headline and not check.is_final
+        due = max(check.not_before, (check.told_at or 0) + _PROGRESS_EVERY if is_progress else 0)
+        return Order(
+            installation=pending.repository.installation_id,
+            urgency=0 if check.is_final else 3 if is_progress else 1,
+            due=due,
+            is_progress=is_progress,
+            send=lambda: self._send_check(pending),
+            postpone=lambda until: self._change(check, not_before=until),
+            refuse=lambda reason: self._change(check, refused=reason, is_pending=False),
+        )
+
+    def _send_check(self, pending: PendingCheck) -> None:
+        check, repo, sha = pending.check, _repo(pending.repository), pending.commit.sha
+        write = to_wire(CheckView.from_json(check.desired))
+        github_id = check.github_id
+        if github_id is None and check.sending_at is not None:
+            github_id = self._forge.find_check(repo, sha, check.name, str(check.id))
+        if github_id is None:
+            github_id = self._create(check, lambda: self._forge.create_check(repo, sha, write, str(check.id)))
+        else:
+            self._forge.update_check(repo, github_id, write)
+        with self._database.write() as tx:
+            checks.told(tx, check, github_id, self._clock.now())
+
+    def _create(self, check: Check, create: Callable[[], int]) -> int:
+        self._change(check, sending_at=self._clock.now())
+        try:
+            return create()
+        except Retry as trouble:
+            if not trouble.maybe_written:
+                self._change(check, sending_at=None)
+            raise
+
+    def _change(self, check: Check, **values: object) -> None:
+        with self._database.write() as tx:
+            checks.change(tx, check.id, **values)
+
+    # Comments
+
+    def _comment_order(self, pending: PendingComment) -> Order:
+        comment = pending.comment
+        earliest = 0 if comment.told_at is None else comment.told_at + _COMMENT_EVERY
+        return Order(
+            installation=pending.repository.installation_id,
+            urgency=2,
+            due=max(comment.not_before, earliest),
+            is_progress=False,
+            send=lambda: self._send_comment(pending),
+            postpone=lambda until: self._change_comment(comment, not_before=until),
+            refuse=lambda reason: self._change_comment(comment, refused=reason, is_pending=False),
+        )
+
+    def _send_comment(self, pending: PendingComment) -> None:
+        comment, repo = pending.comment, _repo(pending.repository)
+        github_id = comment.github_id
+        if github_id is None and comment.sending_at is not None:
+            github_id = self._forge.find_comment(repo, comment.number, MARKER)
+        if github_id is None:
+            github_id = self._create_comment(comment, repo)
+        else:
+            self._forge.update_comment(repo, comment.number, github_id, comment.desired)
+        with self._database.write() as tx:
+            checks.told_comment(tx, comment, github_id, self._clock.now())
+
+    def _create_comment(self, comment: Comment, repo: Repo) -> int:
+        self._change_comment(comment, sending_at=self._clock.now())
+        try:
+            return self._forge.create_comment(repo, comment.number, comment.desired)
+        except Retry as trouble:
+            if not trouble.maybe_written:
+                self._change_comment(comment, sending_at=None)
+            raise
+
+    def _change_comment(self, comment: Comment, **values: object) -> None:
+        with self._database.write() as tx:
+            checks.change_comment(tx, comment.id, **values)
+
+
+def _repo(repository: Repository) -> Repo:
+    return Repo(repository.installation_id, repository.owner, repository.name)
+
+
+def to_wire(view: CheckView) -> CheckWrite:
+    """Return a view in the form in which the forge writes it."""
+    return CheckWrite(
+        name=view.name,
+        status=WireStatus(view.status),
+        conclusion=None if view.conclusion is None else Conclusion(view.conclusion),
+        title=view.title,
+        summary=view.summary,
+        text=view.text or "",
+        details_url=view.details_url or "",
+        started_at=view.started_at,
+        completed_at=view.completed_at,
+        annotations=tuple(_annotations(view)),
+    )
+
+
+def _annotations(view: CheckView) -> Iterator[Annotation]:
+    for one in view.annotations:
+        yield Annotation(
+            path=one.path,
+            start_line=one.line,
+            end_line=one.line,
+            message=one.message,
+            level=Level(one.level),
+            title=one.title,
+            start_column=one.column,
+        )

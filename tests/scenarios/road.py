@@ -1,0 +1,108 @@
+"""The whole road in one process: devhub, the web door over HTTP, the stations ticked by hand."""
+
+import threading
+from pathlib import Path
+
+from sqlalchemy import select
+from werkzeug.serving import make_server
+
+from bot import settings
+from bot.app import App
+from bot.backends.base import Backend
+from bot.backends.machines import Machines
+from bot.clock import ManualClock
+from bot.devhub import DevHub, Repository
+from bot.store.database import Database
+from bot.store.schema import Attempt, Check, Delivery, TransitionRow
+from bot.worker.loop import Station
+
+CONFIG = """\
+version: 2
+workflows:
+  train:
+    steps:
+      - name: fit
+        command: experiment.run_single_node
+        params:
+          command: python3 train.py
+        checks:
+          tensorflow:loss:
+            target: ..0.5
+            aggregate: min
+"""
+
+
+class Road:
+    """A devhub and a bot that knows it. `tick` does one round of the stations, `settle` as many as change anything."""
+
+    def __init__(self, root: Path, hub: DevHub, clock: ManualClock, backend: Backend) -> None:
+        self.hub, self.clock, self.backend = hub, clock, backend
+        environ = {
+            "GITHUB_APP_ID": str(hub.app.id),
+            "GITHUB_PRIVATE_KEY": hub.app.private_key,
+            "GITHUB_WEBHOOK_SECRET": hub.app.webhook_secret,
+            "GITHUB_API_URL": hub.url,
+            "GITHUB_WEB_URL": hub.url,
+            "DATA_DIR": str(root / "data"),
+            "PUBLIC_URL": "http://bot.example",
+        }
+        self.settings = settings.read(environ)
+        self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+        self.database = Database(self.settings.database_url)
+        self.database.migrate(self.settings.data_dir / "migrate.lock")
+        self.app = App(self.settings, clock, self.database, Machines.load(None), backend)
+        self.stations: dict[str, Station] = {station.name: station for station in self.app.stations()}
+        self._server = make_server("127.0.0.1", 0, self.app.web(), threaded=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+        hub.set_webhook(f"http://127.0.0.1:{self._server.server_port}/webhook")
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+        self.app.close()
+
+    def repository(self, files: dict[str, str] | None = None, name: str = "digits") -> tuple[Repository, str]:
+        """A repository with a config on its default branch; returns it with its head."""
+        repository = self.hub.create_repository("acme", name, private=False)
+        everything = {".ps_project/config.yaml": CONFIG, "train.py": "print('training')\n", **(files or {})}
+        return repository, self.hub.commit_files(repository, everything, message="First")
+
+    def tick(self, *names: str) -> None:
+        self.hub.wait_delivered()
+        for name, station in self.stations.items():
+            if not names or name in names:
+                station.tick()
+
+    def settle(self, rounds: int = 6) -> None:
+        """Let the stations work until nothing more can happen without time or the backend."""
+        for _ in range(rounds):
+            self.tick()
+
+    def wait(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.settle()
+
+    # What a play looks at
+
+    def deliveries(self) -> list[Delivery]:
+        with self.database.read() as tx:
+            return list(tx.scalars(select(Delivery).order_by(Delivery.id)))
+
+    def attempts(self) -> list[Attempt]:
+        with self.database.read() as tx:
+            return list(tx.scalars(select(Attempt).order_by(Attempt.id)))
+
+    def transitions(self, attempt: Attempt) -> list[str]:
+        with self.database.read() as tx:
+            query = select(TransitionRow.target).where(TransitionRow.attempt_id == attempt.id)
+            return list(tx.scalars(query.order_by(TransitionRow.id)))
+
+    def check_rows(self) -> list[Check]:
+        with self.database.read() as tx:
+            return list(tx.scalars(select(Check).order_by(Check.id)))
+
+    def shown(self, repository: Repository, sha: str) -> dict[str, tuple[str, str | None]]:
+        """What devhub shows on a commit: name → status and conclusion of the newest check of that name."""
+        return {run.name: (run.status, run.conclusion) for run in self.hub.checks(repository, sha)}

@@ -1,0 +1,138 @@
+"""What happens on push: from the signed delivery to the checks."""
+
+import pytest
+
+from bot.core.states import WAY
+from tests.scenarios.road import CONFIG, Road
+from tests.scenarios.scripted import ScriptedBackend
+
+pytestmark = pytest.mark.service
+
+GATE = "train / fit / tensorflow:loss"
+
+
+def test_a_push_to_the_default_branch_is_seen_run_and_concluded(road: Road, backend: ScriptedBackend) -> None:
+    repository, sha = road.repository()
+
+    road.settle()
+    assert road.shown(repository, sha) == {
+        "experiments": ("queued", None),
+        "train / fit": ("queued", None),
+        GATE: ("queued", None),
+    }
+
+    [attempt] = backend.submissions
+    backend.begin(attempt)
+    road.wait(1)
+    assert road.shown(repository, sha)["train / fit"] == ("in_progress", None)
+
+    backend.succeed(attempt)
+    road.wait(1)
+    assert road.shown(repository, sha) == {
+        "experiments": ("completed", "failure"),
+        "train / fit": ("completed", "success"),
+        GATE: ("completed", "failure"),  # it logged no loss at all
+    }
+    assert road.transitions(road.attempts()[0]) == list(WAY)
+
+
+def test_the_delivery_is_answered_for_and_a_repeated_one_changes_nothing(road: Road, backend: ScriptedBackend) -> None:
+    road.hub.courier.duplicate_next()
+    road.repository()
+    road.settle()
+
+    assert [(d.event, d.state) for d in road.deliveries() if d.event == "push"] == [("push", "done")]
+    assert road.deliveries()[-1].reason == "1 of 1 workflows run"
+    assert len(backend.submissions) == 1
+
+
+def test_a_commit_without_a_config_posts_nothing(road: Road) -> None:
+    repository = road.hub.create_repository("acme", "plain", private=False)
+    sha = road.hub.commit_files(repository, {"config.yaml": "name: somebody else's\n"}, message="First")
+    road.settle()
+
+    assert road.shown(repository, sha) == {}
+    assert road.deliveries()[-1].reason == "this commit has no config"
+
+
+def test_a_branch_that_nobody_selected_is_not_built(road: Road, backend: ScriptedBackend) -> None:
+    repository, _ = road.repository()
+    sha = road.hub.commit_files(repository, {"train.py": "print(2)"}, branch="feature", message="Try")
+    road.settle()
+
+    assert road.shown(repository, sha) == {}
+    assert len(backend.submissions) == 1  # the default branch's
+
+
+def test_a_tag_is_built_when_a_filter_selects_it(road: Road, backend: ScriptedBackend) -> None:
+    config = CONFIG + '    triggers: {tags: {only: "v\\\\d+"}, branches: {only: none}}\n'
+    repository, sha = road.repository({".ps_project/config.yaml": config})
+    road.settle()
+    assert backend.submissions == []
+
+    road.hub.tag(repository, "v1", sha)
+    road.settle()
+
+    assert len(backend.submissions) == 1
+    [spec] = backend.specs.values()
+    assert spec.env["PS_GRADIENT_CI_GIT_REF"] == "refs/tags/v1"
+    assert spec.env["PS_GRADIENT_CI_GIT_SHA"] == sha
+
+
+def test_a_config_with_errors_fails_the_roll_up_on_the_very_line(road: Road, backend: ScriptedBackend) -> None:
+    repository, sha = road.repository({".ps_project/config.yaml": CONFIG.replace("aggregate: min", "agregate: min")})
+    road.settle()
+
+    assert road.shown(repository, sha) == {"experiments": ("completed", "failure")}
+    annotations = road.hub.check(repository, sha, "experiments").annotations
+    assert [(a["path"], a["start_line"]) for a in annotations][0] == (".ps_project/config.yaml", 13)
+    assert backend.submissions == []
+
+
+def test_a_config_behind_a_symbolic_link_is_never_read(road: Road, backend: ScriptedBackend) -> None:
+    from bot.devhub import Link
+
+    repository = road.hub.create_repository("acme", "linked", private=False)
+    files = {"real.yaml": CONFIG, ".ps_project/config.yaml": Link("../real.yaml")}
+    sha = road.hub.commit_files(repository, files, message="First")
+    road.settle()
+
+    assert road.shown(repository, sha) == {"experiments": ("completed", "failure")}
+    assert "link" in road.hub.check(repository, sha, "experiments").output["summary"]
+    assert backend.submissions == []
+
+
+def test_steps_run_in_order_and_the_next_only_after_success(road: Road, backend: ScriptedBackend) -> None:
+    second = """\
+      - name: evaluate
+        command: experiment.run_single_node
+        params: {command: python3 evaluate.py}
+"""
+    repository, sha = road.repository({".ps_project/config.yaml": CONFIG + second})
+    road.settle()
+    [first] = backend.submissions
+
+    backend.fail(first)
+    road.wait(1)
+
+    assert backend.submissions == [first]
+    assert road.shown(repository, sha)["train / evaluate"] == ("completed", "cancelled")
+    assert "`fit`" in road.hub.check(repository, sha, "train / evaluate").output["title"]
+
+
+def test_what_this_version_cannot_launch_says_so(road: Road, backend: ScriptedBackend) -> None:
+    config = """\
+version: 1
+type: multi-mpi
+worker: {command: sleep 1, container: none, machine-type: C1, count: 2}
+master: {command: mpirun train, container: none, machine-type: C1, count: 1}
+"""
+    repository, sha = road.repository({".ps_project/config.yaml": config})
+    road.settle()
+
+    assert road.shown(repository, sha) == {
+        "experiments": ("completed", "failure"),
+        "experiment / multi-mpi": ("completed", "failure"),
+    }
+    assert "not launched yet" in road.hub.check(repository, sha, "experiment / multi-mpi").output["summary"]
+    assert backend.submissions == []
