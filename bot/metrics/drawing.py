@@ -1,0 +1,116 @@
+"""Pictures of metrics, by matplotlib. Runs in the reading process: texts and values are whatever a run wrote."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from math import ceil, nan
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from bot.core.gates import Range
+from bot.metrics.panels import Panel
+
+WIDTH = 8.0
+"""Inches; at 200 dots an inch the picture is sharp where GitHub shows it about 800 pixels wide."""
+
+_INK, _SOFT, _GRID, _PAPER = "#1f2328", "#59636e", "#d9dee4", "#ffffff"
+_CURVES = ("#0969da", "#bc4c00", "#8250df", "#1a7f37")
+_TARGET = "#1a7f37"
+_LARGEST = 1e300
+"""Beyond that, matplotlib's own arithmetic overflows."""
+
+_STYLE: Any = {
+    # The bundled font: the same bytes on every machine.
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9,
+    # A tag `$x$` is a tag, no formula: formulas are a language, and slow.
+    "text.parse_math": False,
+    "axes.formatter.use_mathtext": False,
+    "axes.formatter.useoffset": False,
+    "axes.edgecolor": _GRID,
+    "axes.labelcolor": _SOFT,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlecolor": _INK,
+    "xtick.color": _GRID,
+    "ytick.color": _GRID,
+    "xtick.labelcolor": _SOFT,
+    "ytick.labelcolor": _SOFT,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "grid.color": _GRID,
+    "grid.linewidth": 0.6,
+}
+
+
+def render(title: str, panels: Sequence[Panel]) -> bytes:
+    """Return a PNG, 1600 pixels wide, with one small diagram for each panel. The same input gives the same bytes."""
+    columns = {0: 1, 1: 1, 2: 2, 4: 2}.get(len(panels), 3)
+    rows = max(ceil(len(panels) / columns), 1)
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(WIDTH, 0.4 + 2.1 * rows), dpi=200, facecolor=_PAPER, layout="constrained")
+        figure.suptitle(shown(title, 90), x=0.01, ha="left", fontsize=10, fontweight="bold", color=_INK)
+        grid = figure.subplots(rows, columns, squeeze=False).flat
+        for axes, panel in zip(grid, panels, strict=False):
+            _draw(axes, panel)
+        for axes in grid[len(panels) :]:
+            axes.set_axis_off()
+        file = BytesIO()
+        figure.savefig(file, format="png", metadata={"Software": None})
+    return file.getvalue()
+
+
+def shown(text: str, limit: int) -> str:
+    """Return the text without what has no shape of its own (control characters, direction marks), and not too long."""
+    plain = "".join(character if character.isprintable() else "·" for character in text)
+    return plain if len(plain) <= limit else f"{plain[: limit - 1]}…"
+
+
+def _draw(axes: Axes, panel: Panel) -> None:
+    axes.set_title(shown(panel.title, 36), loc="left", fontsize=9)
+    if not any(value is not None and abs(value) <= _LARGEST for curve in panel.curves for value in curve.values):
+        axes.text(0.5, 0.5, "no finite value", transform=axes.transAxes, ha="center", color=_SOFT)
+        axes.set(xticks=[], yticks=[])
+        return
+    for curve, colour in zip(panel.curves, _CURVES, strict=False):
+        values = [nan if value is None or abs(value) > _LARGEST else value for value in curve.values]
+        # Few points are marked: the line of a single one would be invisible.
+        mark = "o" if len(values) <= 40 else ""
+        label = shown(curve.label or ".", 24)
+        axes.plot(curve.steps, values, color=colour, linewidth=1.6, marker=mark, markersize=2.5, label=label)
+    _show_target(axes, panel)
+    if len(panel.curves) > 1:
+        axes.legend(fontsize=7, frameon=False, labelcolor=_SOFT)
+    axes.grid(axis="y")
+    axes.set_axisbelow(True)
+    axes.margins(x=0.02)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.set_xlabel("step", fontsize=7, labelpad=1)
+
+
+def _show_target(axes: Axes, panel: Panel) -> None:
+    """Shade the values that pass, and draw their limits where they are near enough not to flatten the curve."""
+    if panel.low is None and panel.high is None:
+        return
+    axes.set_title(f"target {Range(panel.low, panel.high)}", loc="right", fontsize=7, color=_TARGET)
+    bottom, top = axes.get_ylim()
+    near = [limit for limit in (panel.low, panel.high) if limit is not None and _is_near(limit, bottom, top)]
+    rim = (top - bottom) / 10
+    bottom, top = min([bottom, *(limit - rim for limit in near)]), max([top, *(limit + rim for limit in near)])
+    for limit in near:
+        axes.axhline(limit, color=_TARGET, linewidth=1, linestyle=(0, (4, 3)))
+    low = bottom if panel.low is None else max(panel.low, bottom)
+    high = top if panel.high is None else min(panel.high, top)
+    if low < high:
+        axes.axhspan(low, high, color=_TARGET, alpha=0.08, linewidth=0)
+    axes.set_ylim(bottom, top)
+
+
+def _is_near(limit: float, bottom: float, top: float) -> bool:
+    # A flat curve has no height of its own: then the size of its values tells what is near.
+    reach = max(2 * (top - bottom), 0.7 * max(abs(bottom), abs(top)))
+    return bottom - reach < limit < top + reach

@@ -1,0 +1,52 @@
+"""Pictures on disk, named by what is in them."""
+
+import logging
+import os
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from bot.core.gates import Gate
+from bot.core.series import Series
+from bot.metrics.process import NoAnswer
+from bot.metrics.reader import MetricsReader
+
+_log = logging.getLogger(__name__)
+
+
+class PictureStore:
+    """A folder of PNG files. A name is the SHA-256 of its file: nobody guesses it, it never means another."""
+
+    def __init__(self, folder: Path, reader: MetricsReader) -> None:
+        self._folder = folder
+        self._reader = reader
+
+    def draw(self, title: str, series: Sequence[Series], gates: Sequence[Gate]) -> str | None:
+        """Draw and keep a picture; return its name (64 hexadecimal digits), None when there is none.
+
+        A picture is an ornament: that it could not be drawn is logged, and the report goes on with letters.
+        """
+        try:
+            picture = self._reader.draw(title, series, gates)
+        except NoAnswer as error:
+            _log.warning("No picture could be drawn: %s", error)
+            return None
+        if picture is None:
+            return None
+        name = sha256(picture).hexdigest()
+        self._keep(name, picture)
+        return name
+
+    def path(self, name: str) -> Path | None:
+        """Return where the picture of that name lies, None when there is none or the name is no name of ours."""
+        if len(name) != 64 or not set(name) <= set("0123456789abcdef"):
+            return None
+        path = self._folder / f"{name}.png"
+        return path if path.is_file() else None
+
+    def _keep(self, name: str, picture: bytes) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        # Written aside and renamed, so that nobody is ever served half a picture.
+        aside = self._folder / f"{name}.{os.getpid()}.tmp"
+        aside.write_bytes(picture)
+        aside.replace(self._folder / f"{name}.png")
