@@ -1,0 +1,36 @@
+"""What the bot says on GitHub: facts in, desired checks and comments out. The words stand in templates/report/."""
+
+from bot.core.report.checks import desired_checks
+from bot.core.report.comment import desired_comment, is_ours
+from bot.core.report.facts import (
+    CommitFacts,
+    EarlierCommit,
+    ExperimentFacts,
+    MetricFacts,
+    PullFacts,
+    RunFacts,
+    metrics_of,
+)
+from bot.core.report.names import ROLL_UP
+from bot.core.report.renderer import Renderer
+from bot.core.report.views import Annotation, CheckView, CommentView, Conclusion, Status
+
+__all__ = [
+    "ROLL_UP",
+    "Annotation",
+    "CheckView",
+    "CommentView",
+    "CommitFacts",
+    "Conclusion",
+    "EarlierCommit",
+    "ExperimentFacts",
+    "MetricFacts",
+    "PullFacts",
+    "Renderer",
+    "RunFacts",
+    "Status",
+    "desired_checks",
+    "desired_comment",
+    "is_ours",
+    "metrics_of",
+]

@@ -1,0 +1,143 @@
+"""The check runs that a commit should have, each with every word of it."""
+
+from collections.abc import Iterator
+
+from bot.core.config.problems import Problem
+from bot.core.report import overview
+from bot.core.report.causes import last_words
+from bot.core.report.facts import CommitFacts
+from bot.core.report.names import ROLL_UP, Names
+from bot.core.report.overview import GateRow, Overview, Part
+from bot.core.report.renderer import Renderer
+from bot.core.report.standing import Standing
+from bot.core.report.views import (
+    ANNOTATIONS,
+    SUMMARY_BYTES,
+    TITLE_CHARACTERS,
+    Annotation,
+    CheckView,
+    Conclusion,
+    Kind,
+    digest,
+)
+from bot.core.states import State
+from bot.core.text import fit, prose
+
+
+def desired_checks(commit: CommitFacts, renderer: Renderer) -> tuple[CheckView, ...]:
+    """Return the commit's checks: the roll-up, then each experiment followed by its gates.
+
+    A config with errors has the roll-up alone: what its workflows would be called is not known.
+    """
+    seen, names = overview.of_commit(commit), Names()
+    checks = [_roll_up(seen, renderer)]
+    for part in seen.parts:
+        # The variant belongs to the step: a gate's name follows it.
+        step = (part.facts.workflow, part.facts.label.removeprefix(f"{part.facts.workflow} / "))
+        checks.append(_experiment(seen, part, names.take(*step), renderer))
+        checks += [_gate(part, row, names.take(*step, row.name), renderer) for row in part.gates]
+    return tuple(checks)
+
+
+def _roll_up(seen: Overview, renderer: Renderer) -> CheckView:
+    ends = [part.facts.ended_at for part in seen.parts]
+    return _view(
+        ROLL_UP,
+        "rollup",
+        None,
+        seen.standing,
+        title=renderer.title("rollup", seen=seen),
+        summary=renderer.markdown("rollup.summary", seen=seen, shown=seen.parts, headline=renderer.headline(seen)),
+        annotations=_annotations(seen.commit),
+        details_url=seen.commit.details_url,
+        completed_at=max((end for end in ends if end is not None), default=None),
+    )
+
+
+def _experiment(seen: Overview, part: Part, name: str, renderer: Renderer) -> CheckView:
+    x = part.facts
+    context = {"seen": seen, "part": part, "x": x, "words": _words(part)}
+    return _view(
+        name,
+        "experiment",
+        x.public_id,
+        part.standing,
+        title=renderer.title("experiment", **context),
+        summary=renderer.markdown("experiment.summary", **context),
+        text=None if part.is_skipped else renderer.markdown("experiment.text", **context),
+        details_url=x.details_url,
+        started_at=x.entered(State.PROVISIONING),
+        completed_at=x.ended_at,
+    )
+
+
+def _words(part: Part) -> str:
+    """Return what the log says about a failure of the user's command."""
+    failed = part.standing.conclusion in (Conclusion.FAILURE, Conclusion.TIMED_OUT)
+    return last_words(part.facts.log_tail) if failed and part.facts.state is State.FAILED else ""
+
+
+def _gate(part: Part, row: GateRow, name: str, renderer: Renderer) -> CheckView:
+    context = {"part": part, "x": part.facts, "row": row}
+    return _view(
+        name,
+        "gate",
+        part.facts.public_id,
+        row.standing,
+        title=renderer.title("gate", **context),
+        summary=renderer.markdown("gate.summary", **context),
+        details_url=part.facts.details_url,
+        completed_at=part.facts.ended_at,
+    )
+
+
+def _view(
+    name: str,
+    kind: Kind,
+    experiment: str | None,
+    standing: Standing,
+    *,
+    title: str,
+    summary: str,
+    text: str | None = None,
+    annotations: tuple[Annotation, ...] = (),
+    details_url: str | None = None,
+    started_at: int | None = None,
+    completed_at: int | None = None,
+) -> CheckView:
+    title = title[:TITLE_CHARACTERS]
+    # A verdict is seen at once, in every word; what happens before it in its phases only.
+    glance = title if standing.is_done else standing.phase
+    return CheckView(
+        name=name,
+        kind=kind,
+        experiment=experiment,
+        status=standing.status,
+        conclusion=standing.conclusion,
+        title=title,
+        summary=fit(summary, SUMMARY_BYTES),
+        text=None if text is None else fit(text, SUMMARY_BYTES),
+        headline=digest(f"{standing.status}/{standing.conclusion}/{glance}"),
+        annotations=annotations,
+        details_url=details_url,
+        started_at=started_at,
+        completed_at=completed_at if standing.is_done else None,
+    )
+
+
+def _annotations(commit: CommitFacts) -> tuple[Annotation, ...]:
+    """Return a remark for each problem of the config, errors first, as many as one request takes."""
+    return tuple(_annotations_of([*commit.errors, *commit.warnings]))[:ANNOTATIONS]
+
+
+def _annotations_of(problems: list[Problem]) -> Iterator[Annotation]:
+    for problem in problems:
+        is_error = problem.severity == "error"
+        yield Annotation(
+            path=problem.path,
+            line=problem.line,
+            level="failure" if is_error else "warning",
+            title="Error in the config" if is_error else "Warning about the config",
+            message=prose(f"{problem.message}\n{problem.hint}"),
+            column=problem.column,
+        )

@@ -1,0 +1,49 @@
+"""The one comment of a pull request, designed to be read as a page and as an e-mail."""
+
+from dataclasses import replace
+
+from bot.core.report import overview
+from bot.core.report.facts import PullFacts
+from bot.core.report.overview import GateRow, Overview, Part
+from bot.core.report.renderer import Renderer
+from bot.core.report.views import COMMENT_BYTES, CommentView, Conclusion
+from bot.core.text import MARKER, fit
+
+EARLIER = 20
+"""How many earlier commits are listed."""
+
+
+def desired_comment(pull: PullFacts, renderer: Renderer) -> CommentView | None:
+    """Return the pull request's comment; None until there is a verdict to tell.
+
+    GitHub mails a comment once, when it is made. So it is made when the verdict on a commit can no longer change:
+    when everything is done, or something has gone wrong already. From then on it follows the newest commit.
+    """
+    seen = overview.of_commit(pull.head)
+    if not _has_verdict(seen) and not pull.has_comment:
+        return None
+    parts = tuple(_without_hidden(part) for part in seen.parts)
+    context = {"seen": seen, "pull": pull, "shown": parts, "hidden": _hidden(seen), "limit": EARLIER}
+    body = renderer.markdown("comment", headline=renderer.headline(seen), **context)
+    return CommentView(f"{fit(body, COMMENT_BYTES)}\n\n{MARKER}", seen.standing.is_done)
+
+
+def is_ours(body: str) -> bool:
+    """Tell whether a comment of our own account is the sticky one."""
+    return body.rstrip().endswith(MARKER)
+
+
+def _has_verdict(seen: Overview) -> bool:
+    """Tell whether there is something worth an e-mail: not that a workflow was left out, nor that a run was stopped."""
+    if any(trouble.standing.conclusion is not Conclusion.CANCELLED for trouble in seen.troubles):
+        return True
+    return seen.standing.conclusion in (Conclusion.FAILURE, Conclusion.SUCCESS)
+
+
+def _hidden(seen: Overview) -> tuple[GateRow, ...]:
+    """Return the gates that the config keeps out of the comment; how many, and whether they failed, is told."""
+    return tuple(row for part in seen.parts for row in part.gates if not row.gate.comment_on_pr)
+
+
+def _without_hidden(part: Part) -> Part:
+    return replace(part, gates=tuple(row for row in part.gates if row.gate.comment_on_pr))

@@ -1,0 +1,175 @@
+"""What the reports are made of: facts, loaded from rows by the report station. All text here is untrusted.
+
+Times are UTC integer microseconds.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.core.config.problems import Problem
+from bot.core.gates import GateResult
+from bot.core.series import Series, Source
+from bot.core.states import Observation, State
+
+
+@dataclass(frozen=True)
+class MetricFacts:
+    """A metric as it stands: `values` are its points in order (thinned out is fine), for the curve drawn in letters."""
+
+    source: Source
+    name: str
+    last: float
+    step: int | None
+    values: tuple[float, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """`<source>:<name>`, as a gate would name it."""
+        return f"{self.source}:{self.name}"
+
+
+def metrics_of(series: Sequence[Series]) -> tuple[MetricFacts, ...]:
+    """Return each series as a metric. The run stands in the name only where several runs have the same tag."""
+    runs = Counter((one.source, one.tag) for one in series)
+    found = []
+    for one in series:
+        if (latest := one.latest) is not None:
+            name = one.tag if runs[one.source, one.tag] == 1 else one.name
+            values = tuple(point.number for point in sorted(one.points, key=lambda p: (p.step, p.at, p.ordinal)))
+            found.append(MetricFacts(one.source, name, latest.number, latest.step, values))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class ExperimentFacts:
+    """An experiment with its newest attempt.
+
+    `timeline` holds every state entered, oldest first; `reason` belongs to the state it is in ("waiting for 2 CPUs",
+    "superseded by abc1234"). `metrics_read` tells that the last of the metrics have been read: until then a run that
+    ended is not over. `report_md` is what the run wrote, `log_tail` the end of its log. `not_launchable` says why this
+    version cannot start it, else it is empty; `isolation` is a sentence, `caveats` are things a reader must know.
+    """
+
+    public_id: str
+    workflow: str
+    step: str
+    state: State
+    variant: str = ""
+    attempt: int = 1
+    reason: str = ""
+    timeline: tuple[Observation, ...] = ()
+    gates: tuple[GateResult, ...] = ()
+    metrics: tuple[MetricFacts, ...] = ()
+    metrics_read: bool = False
+    caveats: tuple[str, ...] = ()
+    exit_code: int | None = None
+    is_timed_out: bool = False
+    peak_memory_mb: int | None = None
+    memory_mb: int | None = None
+    command: str = ""
+    workdir: str = "."
+    machine: str = ""
+    environment: str | None = None
+    isolation: str = ""
+    log_tail: str = ""
+    report_md: str | None = None
+    picture_url: str | None = None
+    details_url: str | None = None
+    not_launchable: str = ""
+
+    @property
+    def label(self) -> str:
+        """`<workflow> / <step>`, as people call it."""
+        variant = f" ({self.variant})" if self.variant else ""
+        return f"{self.workflow} / {self.step}{variant}"
+
+    def entered(self, state: State) -> int | None:
+        """Return when `state` was entered, None if it was not."""
+        return next((seen.at for seen in self.timeline if seen.state is state), None)
+
+    @property
+    def ended_at(self) -> int | None:
+        return next((seen.at for seen in self.timeline if seen.state.is_final), None)
+
+    @property
+    def ran_for(self) -> int | None:
+        """How long the command ran, in microseconds; None before it ended or when it never began."""
+        begun = self.entered(State.RUNNING)
+        ended = self.entered(State.NETWORK_TEARDOWN) or self.ended_at
+        return None if begun is None or ended is None else ended - begun
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether nothing about it will change: it ended, and what it left has been read (if it ran at all)."""
+        return self.state.is_final and (self.metrics_read or self.entered(State.RUNNING) is None)
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """A workflow at the commit. `skipped` says why it does not run here; None when it does."""
+
+    workflow: str
+    experiments: tuple[ExperimentFacts, ...]
+    skipped: str | None = None
+
+
+@dataclass(frozen=True)
+class CommitFacts:
+    """A commit that has a config. `web_url` is GitHub's own address, such as `https://github.com`."""
+
+    full_name: str
+    sha: str
+    title: str
+    config_path: str
+    web_url: str = "https://github.com"
+    problems: tuple[Problem, ...] = ()
+    runs: tuple[RunFacts, ...] = ()
+    details_url: str | None = None
+
+    @property
+    def short_sha(self) -> str:
+        return self.sha[:7]
+
+    @property
+    def repository_url(self) -> str:
+        return f"{self.web_url}/{self.full_name}"
+
+    @property
+    def url(self) -> str:
+        return f"{self.repository_url}/commit/{self.sha}"
+
+    @property
+    def config_url(self) -> str:
+        return f"{self.repository_url}/blob/{self.sha}/{self.config_path}"
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        return tuple(problem for problem in self.problems if problem.severity == "error")
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        return tuple(problem for problem in self.problems if problem.severity != "error")
+
+
+@dataclass(frozen=True)
+class EarlierCommit:
+    """How an earlier head of the pull request ended: the conclusion and title of its roll-up, None while unfinished."""
+
+    sha: str
+    title: str
+    conclusion: str | None
+    verdict: str
+
+
+@dataclass(frozen=True)
+class PullFacts:
+    """A pull request: the commit at its head, and those that were its head before, newest first.
+
+    `has_comment` tells that its comment was made (or is about to be): it then follows the newest commit.
+    """
+
+    number: int
+    head: CommitFacts
+    earlier: tuple[EarlierCommit, ...] = ()
+    has_comment: bool = False

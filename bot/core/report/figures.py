@@ -1,0 +1,69 @@
+"""Numbers, times and sizes as people read them. Everything here is made of digits and ours to trust."""
+
+from math import isfinite, isnan
+
+from bot.core.gates import Range
+from bot.core.states import DAY, HOUR, MINUTE, SECOND
+
+
+def number(value: float) -> str:
+    """Return four significant digits, and no more zeros than that: `0.9123`, `12`, `1.2e-05`, `NaN`."""
+    return f"{value:.4g}" if isfinite(value) else _not_finite(value)
+
+
+def compared(value: float, precision: int) -> str:
+    """Return what a gate compared, with all of its decimals: `0.70`."""
+    if not isfinite(value):
+        return _not_finite(value)
+    return f"{value:.{precision}f}" if abs(value) < 1e15 else f"{value:g}"
+
+
+def target(wanted: Range) -> str:
+    """Return a target in signs that need no manual: `> 0.9`, `< 0.5`, `0.1 to 0.2`."""
+    if wanted.low is None:
+        return f"< {_exact(wanted.high)}"
+    return f"> {_exact(wanted.low)}" if wanted.high is None else f"{_exact(wanted.low)} to {_exact(wanted.high)}"
+
+
+def duration(microseconds: int) -> str:
+    """Return the two largest units: `0.4 s`, `12 s`, `3 min 05 s`, `2 h 03 min`, `4 d 1 h`."""
+    if microseconds < 10 * SECOND:
+        return f"{max(microseconds, 0) / SECOND:.1f} s"
+    if microseconds < MINUTE:
+        return f"{microseconds // SECOND} s"
+    if microseconds < HOUR:
+        return f"{microseconds // MINUTE} min {microseconds % MINUTE // SECOND:02} s"
+    if microseconds < DAY:
+        return f"{microseconds // HOUR} h {microseconds % HOUR // MINUTE:02} min"
+    return f"{microseconds // DAY} d {microseconds % DAY // HOUR} h"
+
+
+def time_of_day(at: int) -> str:
+    """Return the UTC time: `12:03:05`."""
+    seconds = at // SECOND % 86_400
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
+def date(at: int) -> str:
+    """Return the UTC date: `2026-07-01`. (Days since 1970 to a civil date, by Howard Hinnant's algorithm.)"""
+    days = at // DAY + 719_468
+    era, day_of_era = divmod(days, 146_097)
+    year = (day_of_era - day_of_era // 1460 + day_of_era // 36_524 - day_of_era // 146_096) // 365
+    day_of_year = day_of_era - (365 * year + year // 4 - year // 100)
+    month = (5 * day_of_year + 2) // 153
+    day = day_of_year - (153 * month + 2) // 5 + 1
+    return f"{year + era * 400 + (month >= 10):04}-{month + 3 if month < 10 else month - 9:02}-{day:02}"
+
+
+def memory(megabytes: int) -> str:
+    """Return `412 MB` or `3.1 GB`."""
+    return f"{megabytes} MB" if megabytes < 1024 else f"{megabytes / 1024:.1f} GB"
+
+
+def _exact(value: float | None) -> str:
+    # Shortest digits that mean this very float: a target of 0.9999999 must not be shown as 1.
+    return "" if value is None else repr(float(value)).removesuffix(".0")
+
+
+def _not_finite(value: float) -> str:
+    return "NaN" if isnan(value) else "∞" if value > 0 else "-∞"

@@ -1,0 +1,137 @@
+"""Templates become text. What a template shows is neutralised unless it is marked as ours."""
+
+import shlex
+from collections.abc import Callable
+
+from jinja2 import BaseLoader, Environment, StrictUndefined
+
+from bot.core import text
+from bot.core.markdown import rebuilt
+from bot.core.report import figures
+from bot.core.report.facts import CommitFacts, ExperimentFacts
+from bot.core.report.overview import Overview
+from bot.core.report.standing import Standing
+from bot.core.report.views import Conclusion
+from bot.core.series import sparkline
+from bot.core.text import Safe
+
+_ICONS = {
+    Conclusion.SUCCESS: "✅",
+    Conclusion.FAILURE: "❌",
+    Conclusion.TIMED_OUT: "❌",
+    Conclusion.CANCELLED: "⏹️",
+    Conclusion.SKIPPED: "⏭️",
+}
+
+REPORT_BYTES = 24_000
+LOG_BYTES = 20_000
+"""What a run's own report, and its log, may take of a check's 65,535 bytes."""
+
+
+class Renderer:
+    """Renders `report/<name>` of a loader's templates: `markdown` for bodies, `title` for places without Markdown."""
+
+    def __init__(self, loader: BaseLoader) -> None:
+        self._markdown = _environment(loader, text.plain)
+        self._markdown.filters |= {
+            "bold": _bold,
+            "code": text.code,
+            "fenced": text.fenced,
+            "image": text.image,
+            "link": text.link,
+            "log": lambda log: text.fenced(log, limit=LOG_BYTES),
+            "reproduction": reproduction,
+            "rebuilt": lambda report: rebuilt(report, REPORT_BYTES),
+            "sentence": sentence,
+        }
+        self._titles = _environment(loader, text.line)
+
+    def markdown(self, name: str, **context: object) -> str:
+        """Return a template rendered as Markdown, without blank lines in excess."""
+        rendered = self._markdown.get_template(f"report/{name}.md.j2").render(context)
+        while "\n\n\n" in rendered:
+            rendered = rendered.replace("\n\n\n", "\n\n")
+        return rendered.strip()
+
+    def headline(self, seen: Overview) -> Safe:
+        """Return a commit's verdict and its reason in one line of Markdown."""
+        return Safe(" ".join(self.markdown("headline", seen=seen).split("\n")))
+
+    def title(self, name: str, **context: object) -> str:
+        """Return a template rendered as one line."""
+        return " ".join(self._titles.get_template(f"report/{name}.title.j2").render(context).split())
+
+
+def icon(conclusion: str | None) -> Safe:
+    """Return the sign of a conclusion, or of its absence."""
+    return Safe("⏳" if conclusion is None else _ICONS[Conclusion(conclusion)])
+
+
+def sentence(words: str) -> Safe:
+    """Return a reason as Markdown: what stands in backticks is code, everything else plain.
+
+    Who quotes a name in a reason puts it in backticks; a name with backticks of its own only moves the borders.
+    """
+    parts = text.clean(words)[:1_000].split("`")
+    shown = [_part(part, is_code=index % 2 == 1 and index < len(parts) - 1) for index, part in enumerate(parts)]
+    return Safe("".join(shown).strip())
+
+
+def reproduction(x: ExperimentFacts, commit: CommitFacts) -> str:
+    """Return the shell lines that run an experiment again from nothing."""
+    folder = commit.full_name.rpartition("/")[2]
+    lines = [f"git clone {commit.repository_url}.git", f"cd {folder}", f"git checkout {commit.sha}"]
+    if x.workdir not in ("", "."):
+        lines.append(f"cd {shlex.quote(x.workdir)}")
+    return "\n".join([*lines, x.command.strip()])
+
+
+def _part(part: str, *, is_code: bool) -> str:
+    if is_code:
+        return text.code(part)
+    shown = text.plain(part, 1_000)
+    before, after = part[:1].isspace(), bool(shown) and part[-1:].isspace()
+    return f"{' ' * before}{shown}{' ' * after}"
+
+
+def _environment(loader: BaseLoader, neutralise: Callable[[str], str]) -> Environment:
+    def finalize(value: object) -> str:
+        if isinstance(value, Safe):
+            return value
+        if isinstance(value, str | int):
+            return neutralise(str(value))
+        # None and objects: a template that shows them has a mistake, which must not reach GitHub as "None".
+        raise TypeError(f"a template cannot show {type(value).__name__}")
+
+    environment = Environment(
+        loader=loader,
+        finalize=finalize,
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701 - GitHub's Markdown is not HTML: `finalize` does what it needs, and more
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "icon": lambda standing: icon(standing.conclusion if isinstance(standing, Standing) else standing),
+        "counted": _counted,
+        "bare": lambda words: words.replace("`", ""),
+        "leading_capital": lambda words: words[:1].upper() + words[1:],
+        "number": lambda value: Safe(figures.number(value)),
+        "compared": lambda value, precision: Safe(figures.compared(value, precision)),
+        "target": lambda wanted: Safe(figures.target(wanted)),
+        "duration": lambda microseconds: Safe(figures.duration(microseconds)),
+        "time": lambda at: Safe(figures.time_of_day(at)),
+        "date": lambda at: Safe(figures.date(at)),
+        "memory": lambda megabytes: Safe(figures.memory(megabytes)),
+        "sparkline": lambda values: Safe(sparkline(values)),
+    }
+    return environment
+
+
+def _bold(words: str) -> Safe:
+    return Safe(f"**{text.plain(words)}**")
+
+
+def _counted(count: int, noun: str) -> Safe:
+    """Return `1 gate`, `3 gates`. `noun` is ours."""
+    return Safe(f"{count} {noun}{'' if count == 1 else 's'}")

@@ -1,0 +1,106 @@
+"""How experiments, gates and a whole commit stand: the status and conclusion that GitHub shows. No words here."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bot.core.gates import GateResult, Verdict
+from bot.core.report.facts import CommitFacts, ExperimentFacts, RunFacts
+from bot.core.report.views import Conclusion, Status
+from bot.core.states import State
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A status, the conclusion once there is one, and the phase that a glance at the list should see."""
+
+    status: Status
+    conclusion: Conclusion | None = None
+    phase: str = ""
+
+    @property
+    def is_done(self) -> bool:
+        return self.status is Status.COMPLETED
+
+    @property
+    def is_bad(self) -> bool:
+        """Tell whether it keeps a merge button shut."""
+        return self.conclusion in _WORST_FIRST[:3]
+
+
+_WORST_FIRST = (
+    Conclusion.FAILURE,
+    Conclusion.TIMED_OUT,
+    Conclusion.CANCELLED,
+    Conclusion.SUCCESS,
+    Conclusion.SKIPPED,
+)
+
+_ENDS = {
+    State.STOPPED: Conclusion.SUCCESS,
+    State.FAILED: Conclusion.FAILURE,
+    State.ERROR: Conclusion.FAILURE,
+    State.CANCELLED: Conclusion.CANCELLED,
+}
+
+_VERDICTS = {
+    Verdict.PASSED: Conclusion.SUCCESS,
+    Verdict.FAILED: Conclusion.FAILURE,
+    Verdict.NOT_EVALUATED: Conclusion.FAILURE,
+    Verdict.CANCELLED: Conclusion.CANCELLED,
+    # Skipped, as the checks of a workflow that a filter left out: it says that nobody looked, and lets merge.
+    # `neutral` would let merge too, but reads as if somebody had looked and found nothing to say.
+    Verdict.NOT_ON_PUSH: Conclusion.SKIPPED,
+}
+
+
+def _done(conclusion: Conclusion) -> Standing:
+    return Standing(Status.COMPLETED, conclusion)
+
+
+def of_experiment(run: RunFacts, x: ExperimentFacts) -> Standing:
+    """Return how an experiment stands. One that ended is in progress until its last metrics have been read."""
+    if run.skipped is not None:
+        return _done(Conclusion.SKIPPED)
+    if x.not_launchable:
+        return _done(Conclusion.FAILURE)
+    if x.is_over:
+        timed_out = x.is_timed_out and x.state is State.FAILED
+        return _done(Conclusion.TIMED_OUT if timed_out else _ENDS[x.state])
+    if x.state in (State.CREATED, State.PENDING):
+        return Standing(Status.QUEUED)
+    has_begun = x.entered(State.RUNNING) is not None
+    return Standing(Status.IN_PROGRESS, phase="running" if has_begun else "starting")
+
+
+def of_gate(run: RunFacts, x: ExperimentFacts, result: GateResult) -> Standing:
+    """Return how a gate stands. It waits in the queue until its verdict: one write to GitHub fewer a gate.
+
+    A verdict counts once the experiment is over: until then the points that decide may not have been read.
+    """
+    if run.skipped is not None:
+        return _done(Conclusion.SKIPPED)
+    if result.verdict is Verdict.NOT_ON_PUSH:
+        return _done(Conclusion.SKIPPED)
+    if x.not_launchable:
+        return _done(Conclusion.FAILURE)
+    if result.verdict is Verdict.WAITING or not x.is_over:
+        return Standing(Status.QUEUED)
+    return _done(_VERDICTS[result.verdict])
+
+
+def of_commit(commit: CommitFacts) -> Standing:
+    """Return how the roll-up stands: in progress until everything is done, then the worst of it."""
+    if commit.errors:
+        return _done(Conclusion.FAILURE)
+    parts = list(_parts(commit))
+    if all(part.is_done for part in parts):
+        found = {part.conclusion for part in parts}
+        return _done(next((one for one in _WORST_FIRST if one in found), Conclusion.SKIPPED))
+    return Standing(Status.IN_PROGRESS, phase="in trouble" if any(part.is_bad for part in parts) else "")
+
+
+def _parts(commit: CommitFacts) -> Iterable[Standing]:
+    for run in commit.runs:
+        for x in run.experiments:
+            yield of_experiment(run, x)
+            yield from (of_gate(run, x, result) for result in x.gates)
