@@ -1,16 +1,16 @@
 """What the pages show, read in one transaction and handed out as plain values."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Select, func, select
 
-from bot.core.gates import Gate, GateResult, IfNotFound, Outcome, Range, Rounding, Source, evaluate
+from bot.core.gates import GateResult
 from bot.core.series import Series
 from bot.core.states import State
 from bot.store import metrics
 from bot.store.database import Transaction
+from bot.store.facts import gate_results
 from bot.store.schema import (
     Attempt,
     Commit,
@@ -246,7 +246,7 @@ def _attempt(tx: Transaction, experiment: Experiment, attempt: Attempt, is_pull:
         report=attempt.report,
         log_tail=attempt.log_tail,
         series=tuple(series),
-        gates=_gates(tx, experiment, attempt, series, is_pull),
+        gates=gate_results(tx, experiment, attempt, series, is_pull),
     )
 
 
@@ -274,26 +274,3 @@ def _stays(tx: Transaction, attempt_id: int) -> tuple[Stay, ...]:
     rows = tx.scalars(query).all()
     left = [row.at for row in rows[1:]] + [None]
     return tuple(Stay(State(row.target), row.at, until, row.reason) for row, until in zip(rows, left, strict=True))
-
-
-def _gates(
-    tx: Transaction, experiment: Experiment, attempt: Attempt, series: list[Series], is_pull: bool
-) -> tuple[GateResult, ...]:
-    outcome = Outcome(State(attempt.state), attempt.reason)
-    documents = {name: json.loads(body) for name, body in metrics.documents(tx, attempt.id).items()}
-    problems = [str(problem) for problem in attempt.metrics_problems]
-    return tuple(
-        evaluate(_gate(value), series, documents, is_pull=is_pull, outcome=outcome, problems=problems)
-        for value in experiment.gates
-    )
-
-
-def _gate(value: dict[str, Any]) -> Gate:
-    fields = {
-        **value,
-        "source": Source(value["source"]),
-        "target": Range(value["target"]["low"], value["target"]["high"]),
-        "round": Rounding(value["round"]),
-        "if_not_found": IfNotFound(value["if_not_found"]),
-    }
-    return Gate(**fields)

@@ -8,7 +8,7 @@ import logging
 import re
 
 from flask import Blueprint, Response, request
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from bot.clock import Clock
 from bot.forge.signature import is_signed
@@ -19,7 +19,7 @@ MAX_BYTES = 25 * 1024 * 1024
 """GitHub caps payloads at 25 MB and does not send larger ones."""
 
 _GUID = re.compile(r"[0-9A-Za-z-]{1,64}")
-_EVENT = re.compile(r"[a-z_]{1,100}")
+_EVENT = re.compile(r"[0-9A-Za-z_.-]{1,100}")
 _log = logging.getLogger(__name__)
 
 
@@ -29,13 +29,12 @@ def webhook_door(database: Database, clock: Clock, secrets: tuple[str, ...], app
 
     @door.post("/webhook")
     def receive() -> Response:
-        request.max_content_length = MAX_BYTES
         try:
-            body = request.get_data(cache=False, parse_form_data=False)
+            body = _body()
         except RequestEntityTooLarge:
             return _answer(413, "the payload is larger than GitHub sends")
-        except ClientDisconnected:
-            return _answer(400, "the payload ended early")
+        except Exception:  # a torn body, a malformed chunk, a bad trailer: the server has an exception for each
+            return _answer(400, "the payload cannot be read to its end")
         refusal = _refusal(body, secrets, app_id)
         if refusal is not None:
             return refusal
@@ -51,17 +50,29 @@ def webhook_door(database: Database, clock: Clock, secrets: tuple[str, ...], app
     return door
 
 
+def _body() -> bytes:
+    """Return the raw body. Raises RequestEntityTooLarge over MAX_BYTES.
+
+    Werkzeug cuts a body without Content-Length silently at its limit: one byte more tells a cut one from a whole one.
+    """
+    request.max_content_length = MAX_BYTES + 1
+    body = request.get_data(cache=False, parse_form_data=False)
+    if len(body) > MAX_BYTES:
+        raise RequestEntityTooLarge
+    return body
+
+
 def _refusal(body: bytes, secrets: tuple[str, ...], app_id: int) -> Response | None:
     """Return why the request is not taken. The signature comes first: a stranger learns nothing else."""
-    signature = request.headers.get("X-Hub-Signature-256")
-    if not is_signed(body, signature, secrets):
+    headers = request.headers
+    if not is_signed(body, headers.get("X-Hub-Signature-256"), secrets):
         return _answer(401, "X-Hub-Signature-256 is missing or does not match")
-    if not _EVENT.fullmatch(request.headers.get("X-GitHub-Event", "")):
+    if not _EVENT.fullmatch(headers.get("X-GitHub-Event", "")):
         return _answer(400, "X-GitHub-Event is missing or malformed")
-    if not _GUID.fullmatch(request.headers.get("X-GitHub-Delivery", "")):
+    if not _GUID.fullmatch(headers.get("X-GitHub-Delivery", "")):
         return _answer(400, "X-GitHub-Delivery is missing or malformed")
-    kind = request.headers.get("X-GitHub-Hook-Installation-Target-Type")
-    target = request.headers.get("X-GitHub-Hook-Installation-Target-ID")
+    kind = headers.get("X-GitHub-Hook-Installation-Target-Type")
+    target = headers.get("X-GitHub-Hook-Installation-Target-ID")
     if kind == "integration" and target is not None and target != str(app_id):
         return _answer(400, f"this delivery is for another GitHub App ({target[:20]}), not {app_id}")
     return None

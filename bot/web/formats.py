@@ -1,0 +1,42 @@
+"""How times, durations, sizes and numbers look on a page."""
+
+from datetime import UTC, datetime
+from math import isfinite
+
+from bot.clock import SECOND
+
+
+def moment(at: int) -> str:
+    """Return a time (microseconds since 1970) as `2026-01-31 12:00:05 UTC`."""
+    return datetime.fromtimestamp(at // SECOND, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def duration(microseconds: int) -> str:
+    """Return a duration as people say it, in two units at most: `340 ms`, `2.5 s`, `1 min 5 s`, `3 d 4 h`."""
+    seconds = max(microseconds, 0) / SECOND
+    if seconds < 1:
+        return f"{round(seconds * 1000)} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    for size, name, small, less in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            return f"{whole // size} {name} {whole % size // small} {less}"
+    return f"{whole} s"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes as `512 B`, `1.5 KiB`, `20.0 MiB`."""
+    amount, unit = float(count), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if amount < 1024:
+            break
+        amount, unit = amount / 1024, larger
+    return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def number(value: float) -> str:
+    """Return a metric's value with six significant digits; what is not finite by its name."""
+    if isfinite(value):
+        return f"{value:.6g}"
+    return "NaN" if value != value else "+Inf" if value > 0 else "−Inf"  # noqa: PLR0124 - NaN alone differs from itself

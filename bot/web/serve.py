@@ -1,0 +1,64 @@
+"""The web server: gunicorn, told once and for all what this program needs of it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+
+THREADS = 16
+"""Requests at work at the same time: the door needs one for milliseconds, downloads and slow senders hold theirs."""
+
+STOP_WITHIN = 8
+"""Seconds that requests at work are given when the server is told to stop."""
+
+
+def serve(make: Callable[[], Flask], host: str, port: int) -> None:
+    """Serve the application that `make` returns until SIGTERM or SIGINT; then finish the requests at work and return.
+
+    `make` is called in the process that serves, after the fork: an SQLite connection must never cross one.
+    """
+    _Server(make, host, port).run()
+
+
+class _Server(BaseApplication):  # type: ignore[misc]
+    def __init__(self, make: Callable[[], Flask], host: str, port: int) -> None:
+        self._make, self._address = make, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in settings(self._address).items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        return self._make()
+
+
+def settings(address: str) -> dict[str, Any]:
+    """Return gunicorn's settings.
+
+    One process with threads: SQLite takes one writer at a time anyway, and a second process would only be a second
+    one to lose. No access log: addresses carry tokens. No control socket: SIGTERM is all the control there is.
+    """
+    return {
+        "bind": [address],
+        "workers": 1,
+        "worker_class": "gthread",
+        "threads": THREADS,
+        "keepalive": 5,
+        "backlog": 2048,
+        "graceful_timeout": STOP_WITHIN,
+        "timeout": 60,
+        "accesslog": None,
+        "errorlog": "-",
+        "loglevel": "warning",
+        "control_socket_disable": True,
+        "worker_tmp_dir": _in_memory(),
+        "proc_name": "experiment-ci",
+    }
+
+
+def _in_memory() -> str | None:
+    """Return where the heartbeat's file goes: memory where there is some, for on a busy disk its touch may block."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes its file there safely

@@ -1,0 +1,194 @@
+"""What the plays of the web process stand on: a backend that holds bytes, and rows as the worker leaves them."""
+
+import hashlib
+import hmac
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from flask import Flask
+
+from bot.backends.base import (
+    Artifact,
+    AttemptReport,
+    AttemptSpec,
+    BackendError,
+    Capabilities,
+    LogChunk,
+    Machine,
+    TaskGroup,
+    to_json,
+)
+from bot.clock import SECOND, ManualClock
+from bot.core import events
+from bot.core.gates import Gate, Range
+from bot.core.series import Point, Series, Source
+from bot.core.states import WAY, Observation, State
+from bot.store import commits, experiments, metrics
+from bot.store.database import Database
+from bot.store.schema import Attempt, Experiment
+from bot.web.server import create_web
+from bot.worker_sign import WorkerSign
+
+T = TypeVar("T")
+SECRET = "It's a Secret to Everybody"
+APP_ID = 4711
+LOGIN = "a login token that is long enough"
+TEMPLATES = Path(__file__).parents[2] / "templates" / "web"
+SHA = "0123456789abcdef0123456789abcdef01234567"
+
+
+@dataclass
+class ShelfBackend:
+    """A backend of which only the shelf exists: logs and artifacts by the attempt's id."""
+
+    log: dict[str, bytes] = field(default_factory=dict)
+    files: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    is_complete: bool = False
+    is_broken: bool = False
+    capabilities: Capabilities = Capabilities("shelf", "runs in no box at all", False, None)
+
+    def logs(self, attempt_id: str, task: str, from_byte: int, limit: int = 65_536) -> LogChunk:
+        log = self._of(self.log, attempt_id)
+        assert task == "worker-0"
+        start = max(0, len(log) + from_byte) if from_byte < 0 else min(from_byte, len(log))
+        data = log[start : start + limit]
+        end = start + len(data)
+        return LogChunk(start, end, data, self.is_complete and end == len(log))
+
+    def artifacts(self, attempt_id: str) -> Iterator[Artifact]:
+        yield from (Artifact(path, len(data)) for path, data in self._of(self.files, attempt_id).items())
+
+    def open_artifact(self, attempt_id: str, path: str) -> BinaryIO:
+        file = tempfile.TemporaryFile()
+        try:
+            file.write(self._of(self.files, attempt_id)[path])
+        except KeyError:
+            file.close()
+            raise FileNotFoundError(path) from None
+        file.seek(0)
+        return file
+
+    def submit(self, spec: AttemptSpec) -> str:
+        raise AssertionError("the web process starts nothing")
+
+    def poll(self, ids: Sequence[str]) -> Mapping[str, AttemptReport]:
+        raise AssertionError("the web process asks for no states")
+
+    def cancel(self, attempt_id: str, reason: str) -> None:
+        raise AssertionError("the web process ends nothing")
+
+    def _of(self, shelf: dict[str, T], attempt_id: str) -> T:
+        if self.is_broken or attempt_id not in shelf:
+            raise BackendError(f"the shelf has no {attempt_id}")
+        return shelf[attempt_id]
+
+
+class Stage:
+    """A web process over a database, and one repository whose experiments a play makes."""
+
+    def __init__(self, database: Database, clock: ManualClock, data_dir: Path, public_url: str) -> None:
+        self.database, self.clock, self.data_dir = database, clock, data_dir
+        self.backend = ShelfBackend()
+        self.sign = WorkerSign(data_dir, clock)
+        self.app: Flask = create_web(
+            database=database,
+            clock=clock,
+            backend=self.backend,
+            sign=self.sign,
+            webhook_secrets=(SECRET, "the secret before"),
+            app_id=APP_ID,
+            public_url=public_url,
+            web_url="https://github.example",
+            data_dir=data_dir,
+            templates=TEMPLATES,
+            login_token=LOGIN,
+        )
+        # What a person would see as "Internal Server Error" is an exception here.
+        self.app.testing = True
+        self.client = self.app.test_client()
+
+    def login(self) -> None:
+        """Log the client in."""
+        assert self.client.post("/login", data={"token": LOGIN}).status_code == 303
+
+    def experiment(self, step: str = "fit", workflow: str = "train", gates: tuple[Gate, ...] = ()) -> Experiment:
+        """Return a new experiment of the one commit, with a view token and no attempt."""
+        now = self.clock.now()
+        with self.database.write() as tx:
+            seen = events.Repository(1296269, "octocat", "Hello-World", False, "main", 7)
+            repository = commits.see_repository(tx, seen)
+            commit = commits.see_commit(tx, repository.id, SHA, "Make it <b>learn</b>", "config.yaml", [], now)
+            run = experiments.see_run(tx, commit, workflow, 0, None, now)
+            experiments.see_trigger(tx, run, "push", "refs/heads/main", 0, now)
+            row = Experiment(public_id=experiments.new_public_id(now), run_id=run.id, step=step, position=0)
+            row.kind, row.created_at, row.notes = "experiment.run_single_node", now, ["a note of the planner"]
+            row.params = {"command": "python3 train.py", "machine_type": None, "env": {"SEED": "1"}}
+            row.gates = [asdict(gate) for gate in gates]
+            return experiments.add_experiment(tx, row)
+
+    def attempt(self, experiment: Experiment, number: int = 1, handle: bool = True) -> Attempt:
+        """Return a new attempt, handed to the backend unless told otherwise."""
+        name = f"{experiment.public_id}-{number}"
+        machine = Machine("small", 2, 2048, environment="/opt/venv")
+        group = TaskGroup("worker", 1, "python3 train.py --epochs 3", machine)
+        spec = AttemptSpec(name, (group,), None, {"SECRET_OF_THE_RUN": "x"}, 600.0, "/run", "/storage")
+        row = Attempt(experiment_id=experiment.id, number=number, backend_id=name, created_at=self.clock.now())
+        row.spec, row.handle = to_json(spec), name if handle else None
+        with self.database.write() as tx:
+            return experiments.add_attempt(tx, row)
+
+    def reach(self, attempt: Attempt, *states: State, reason: str = "") -> None:
+        """Let the attempt enter states, a second apart."""
+        for state in states:
+            self.clock.advance(1)
+            with self.database.write() as tx:
+                experiments.observe(tx, attempt.id, [Observation(state, self.clock.now(), reason)])
+
+    def finish(self, attempt: Attempt) -> None:
+        """Let the attempt go all the way to success, its metrics read."""
+        self.reach(attempt, *WAY[1:])
+        with self.database.write() as tx:
+            experiments.change(tx, attempt.id, metrics_read_at=self.clock.now(), exit_code=0, peak_memory_mb=321)
+            experiments.see_task(tx, attempt.id, "worker", 0, 0, "this machine")
+
+    def log_scalars(self, attempt: Attempt, tag: str, values: Sequence[float], run: str = "") -> None:
+        """Store a metric as the collector does."""
+        at = self.clock.now()
+        points = tuple(Point.of(i, at + i * SECOND, value, i) for i, value in enumerate(values))
+        with self.database.write() as tx:
+            metrics.add(tx, attempt.id, [Series(Source.TENSORFLOW, run, tag, points)])
+
+
+def gate(metric: str, low: float | None, high: float | None, aggregate: str = "min") -> Gate:
+    """Return a gate on a TensorBoard scalar."""
+    return Gate(Source.TENSORFLOW, metric, Range(low, high), aggregate)
+
+
+def address(experiment: Experiment, below: str = "", **query: object) -> str:
+    """Return the address of an experiment's page, or of something below it, with its view token."""
+    values = "".join(f"&{name}={value}" for name, value in query.items())
+    return f"/experiments/{experiment.public_id}{below}?token={experiment.view_token}{values}"
+
+
+def signature(body: bytes, secret: str = SECRET) -> str:
+    """Return GitHub's signature header for a body."""
+    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def delivery(body: bytes, guid: str = "72d3162e-cc78-11e3-81ab-4c9367dc0958", **changed: str | None) -> dict[str, str]:
+    """Return the headers of a delivery as GitHub sends it; a changed header of None is left out."""
+    headers: dict[str, str | None] = {
+        "Content-Type": "application/json",
+        "User-Agent": "GitHub-Hookshot/044aadd",
+        "X-GitHub-Delivery": guid,
+        "X-GitHub-Event": "push",
+        "X-GitHub-Hook-ID": "292430182",
+        "X-GitHub-Hook-Installation-Target-ID": str(APP_ID),
+        "X-GitHub-Hook-Installation-Target-Type": "integration",
+        "X-Hub-Signature-256": signature(body),
+    }
+    headers |= {name.replace("_", "-"): value for name, value in changed.items()}
+    return {name: value for name, value in headers.items() if value is not None}
