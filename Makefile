@@ -1,0 +1,62 @@
+# Two commands: `make demo` shows everything on this machine, `make test` proves it.
+# PYTHON is the interpreter that the virtual environment is made with (3.11 or newer).
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: demo test check format unit service bench ci-deps clean
+
+# --- for users -----------------------------------------------------------------------------------------------
+
+demo: $(VENV)/.demo-installed
+	$(BIN)/experiment-ci demo $(if $(ONCE),--once)
+
+# --- for developers ------------------------------------------------------------------------------------------
+
+test: check unit service
+
+check: $(VENV)/.dev-installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# What runs in seconds and needs nothing but Python.
+unit: $(VENV)/.dev-installed
+	$(PYTEST) -m "not service and not slow"
+
+# What starts servers, git, supervisors and the demo.
+service: $(VENV)/.dev-installed
+	$(PYTEST) -m "service or slow" --durations=10
+
+format: $(VENV)/.dev-installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev-installed
+	$(BIN)/python -m benchmarks.door
+
+# The parts that do not come from PyPI: isolation (bubblewrap), a browser-free look at GitHub's own descriptions
+# (npm). Without them the tests that want them say that they were skipped, and why.
+ci-deps:
+	apt-get update -qq
+	apt-get install -y -qq --no-install-recommends bubblewrap git
+	npm ci --ignore-scripts --no-audit --no-fund
+
+clean:
+	rm -rf .demo demo-report.json .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# --- the virtual environment ---------------------------------------------------------------------------------
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo-installed: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable ".[demo]"
+	touch $@
+
+$(VENV)/.dev-installed: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $@
