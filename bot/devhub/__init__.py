@@ -1,0 +1,42 @@
+"""devhub: a GitHub for one's own machine, and the GitHub of the tests.
+
+Real bare git repositories over git's own HTTP backend, the REST calls that we use, App JWTs and installation tokens
+with real expiry and permissions, webhooks signed and delivered as GitHub does, GitHub's limits enforced, misbehaviour
+on order, and a few plain pages. It listens on 127.0.0.1 only. State is in memory, repositories are below `root`.
+
+    with DevHub(tmp_path, SystemClock()) as hub:
+        hub.set_webhook("http://127.0.0.1:8080/webhook")
+        repository = hub.create_repository("acme", "digits", private=True)
+        sha = hub.commit_files(repository, {"train.py": "print(1)"}, message="First")   # as a push: webhooks go out
+        hub.commit_files(repository, {"train.py": "print(2)"}, branch="worse")           # branches off main
+        pull = hub.open_pull(repository, head="worse", base="main", title="Worse", body="")
+        hub.wait_delivered()
+
+Real git works as well: `hub.clone_url(repository)` with the environment `hub.git_env(user)` (no secret in argv).
+
+For the bot: `hub.url` (GITHUB_API_URL and GITHUB_WEB_URL both; `<url>/api/v3` works too), `hub.app.id`,
+`hub.app.private_key` (PEM text), `hub.app.webhook_secret`, `hub.installation("acme").id`.
+
+Other acts of people, each with its complete webhook: `close_pull`, `reopen_pull`, `mark_ready`, `merge_pull`, `fork`
+(then `open_pull(repository, head="branch", head_repository=fork, …)`), `request_merge_group`, `comment`,
+`edit_comment`, `comment_on_commit`, `delete_branch`, `tag`, `rename_repository`, `rerequest_check_run`,
+`rerequest_check_suite`, `request_action`, `add_collaborator`.
+
+To look at: `hub.checks(repository, sha)`, `hub.check(repository, sha, name)` (the newest; `.status`, `.conclusion`,
+`.output`, `.history`), `pull.comments`, `hub.deliveries` (attempts with payloads), `hub.requests` (every API request:
+`.count("POST", "/repos/{owner}/{repo}/check-runs")`, bodies kept), `hub.git_requests`.
+
+Misbehaviour: `hub.faults.fail_next("POST", r"/check-runs$", status=502, after_write=True)`, `cut_next`, `delay_next`,
+`at_random(rate=0.05, seed=1)`, `outage()`; for webhooks `hub.courier.duplicate_next()`, `drop_next()`, `delay_next()`;
+for git `hub.set_fetch_rules(repository, any_sha=False, filters=False)`.
+
+GitHub's rate limits are on (80 writes a minute, 500 and 5,000 requests an hour, by the clock that was handed in);
+`DevHub(…, limits=None)` lifts them where a test is about something else.
+"""
+
+from bot.devhub.git import Link
+from bot.devhub.model import Account, CheckRun, Comment, Pull, Repository
+from bot.devhub.ratelimit import Limits
+from bot.devhub.server import DevHub
+
+__all__ = ["Account", "CheckRun", "Comment", "DevHub", "Limits", "Link", "Pull", "Repository"]

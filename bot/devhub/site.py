@@ -1,0 +1,92 @@
+"""What every part of devhub shares: the world, the App, the clock, the courier, the tokens, the meter."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bot.clock import Clock
+from bot.devhub.auth import Gate, Tokens
+from bot.devhub.courier import Courier
+from bot.devhub.git import Git, GitError
+from bot.devhub.manifest import Manifest
+from bot.devhub.model import Account, App, CheckSuite, Repository, World
+from bot.devhub.ratelimit import Meter
+from bot.devhub.shapes import Shapes
+
+
+@dataclass
+class Site:
+    """One devhub, without its server. `url` is where it is reached."""
+
+    root: Path
+    clock: Clock
+    manifest: Manifest
+    world: World
+    app: App
+    courier: Courier
+    tokens: Tokens
+    gate: Gate
+    meter: Meter
+    url: str = ""
+    _known: set[tuple[int, str]] = field(default_factory=set)
+
+    @property
+    def shapes(self) -> Shapes:
+        return Shapes(self.url, self.url)
+
+    def git(self, repository: Repository) -> Git:
+        return Git(repository.path)
+
+    def has_commit(self, repository: Repository, sha: str) -> bool:
+        """Tell whether the commit is there; what was there once stays, nothing is ever collected."""
+        key = (repository.id, sha)
+        if key not in self._known:
+            try:
+                self.git(repository).run("cat-file", "-e", f"{sha}^{{commit}}")
+            except GitError:
+                return False
+            self._known.add(key)
+        return True
+
+    def suite(self, repository: Repository, sha: str, branch: str | None, before: str | None) -> CheckSuite:
+        """Return the App's one check suite of the commit, made when it is first asked for."""
+        if sha not in repository.suites:
+            suite = CheckSuite(self.world.new_id(), sha, branch, before, self.clock.now())
+            repository.suites[sha] = suite
+        return repository.suites[sha]
+
+    def emit(self, event: str, repository: Repository, sender: Account, payload: dict[str, Any]) -> None:
+        """Send a webhook, if the App is installed on the repository and its manifest lets it hear of this."""
+        installation = self.world.installation_on(repository)
+        if installation is None or not self.manifest.hears(event, payload.get("action")):
+            return
+        shapes = self.shapes
+        common = {
+            "repository": shapes.repository(repository),
+            "sender": shapes.user(sender),
+            "installation": {"id": installation.id, "node_id": f"I_{installation.id}"},
+        }
+        if repository.owner.kind == "Organization":
+            common["organization"] = _organization(shapes, repository.owner)
+        # What the event itself says goes first, and before what all events have.
+        self.courier.send(
+            event, payload | {k: v for k, v in common.items() if k not in payload}, installation, repository
+        )
+
+
+def _organization(shapes: Shapes, account: Account) -> dict[str, Any]:
+    url = f"{shapes.api}/orgs/{account.login}"
+    return {
+        "login": account.login,
+        "id": account.id,
+        "node_id": f"O_{account.id}",
+        "url": url,
+        "repos_url": f"{url}/repos",
+        "events_url": f"{url}/events",
+        "hooks_url": f"{url}/hooks",
+        "issues_url": f"{url}/issues",
+        "members_url": f"{url}/members{{/member}}",
+        "public_members_url": f"{url}/public_members{{/member}}",
+        "avatar_url": f"{shapes.web}/avatars/{account.id}",
+        "description": "",
+    }
