@@ -337,7 +337,10 @@ def _pull(repository: Repository, number: int) -> Pull:
 
 
 def _expected(value: Any) -> Any:
-    """Return what every good answer has. PyGithub takes a write's redirect (307: renamed) for a success without it."""
+    """Return what every good answer has.
+
+    GitHub redirects a write to a renamed repository with 307 (18F/charlie#85), and PyGithub takes that for a success.
+    """
     if value is None:
         raise Moved("GitHub did not take the write: the repository was renamed or transferred.", _MOVED_PAUSE)
     return value
