@@ -161,7 +161,10 @@ class Backend(Protocol):
         """
 
     def logs(self, attempt_id: str, task: str, from_byte: int, limit: int = 65_536) -> LogChunk:
-        """Return at most `limit` bytes of the log of `task` (`worker-0`); a negative `from_byte` counts from the end."""
+        """Return at most `limit` bytes of the log of `task` (`worker-0`); a negative `from_byte` counts from the end.
+
+        What is not there (yet) gives an empty chunk that is not complete.
+        """
 
     def artifacts(self, attempt_id: str) -> Iterator[Artifact]:
         """Yield the regular files below the artifacts directory; links and devices are never followed nor listed."""
@@ -194,8 +197,6 @@ def to_json(spec: AttemptSpec) -> dict[str, Any]:
 
 def from_json(value: Mapping[str, Any]) -> AttemptSpec:
     """Return the spec that `to_json` wrote."""
-    groups = tuple(
-        TaskGroup(g["role"], g["count"], g["command"], Machine(**g["machine"])) for g in value["groups"]
-    )
+    groups = tuple(TaskGroup(g["role"], g["count"], g["command"], Machine(**g["machine"])) for g in value["groups"])
     code = None if value["code"] is None else Code(**value["code"])
     return AttemptSpec(**{**value, "groups": groups, "code": code})

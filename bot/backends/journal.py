@@ -1,0 +1,135 @@
+"""The journal of a task: what its supervisor saw, durable line by line, readable by a newer bot than wrote it.
+
+JSON lines. The first names the format and who writes: `{"journal": 1, "attempt": …, "supervisor": {pid, start, boot}}`.
+Each further one is a state: `{"state": "running", "at": µs, "reason": "…"}`, with more keys where there is more to say.
+Unknown keys are ignored, so a format may grow; what a reader must not misread gets a new number, which older readers
+refuse. A last line without its end was torn by a crash and was never said.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bot.backends.durable import sync_directory
+from bot.backends.processes import Process
+from bot.clock import Clock
+from bot.core.states import Observation, State
+
+VERSION = 1
+
+
+class UnknownJournal(Exception):
+    """The journal has a format that this version does not know; the message is for people."""
+
+
+@dataclass
+class Story:
+    """What a journal tells so far. `offset` is how many bytes of it have been read."""
+
+    supervisor: Process | None = None
+    node: str | None = None
+    seen: list[Observation] = field(default_factory=list)
+    exit_code: int | None = None
+    peak_memory_mb: int | None = None
+    processes: list[Process] = field(default_factory=list)
+    """What must be gone when the supervisor is: the sandbox's first process, or the command's."""
+    marker: str | None = None
+    """A variable's value that every process of the run was started with, where no sandbox holds them together."""
+    offset: int = 0
+
+    @property
+    def is_started(self) -> bool:
+        """A journal without its first line is one of an attempt that never began."""
+        return self.supervisor is not None
+
+    @property
+    def is_over(self) -> bool:
+        return bool(self.seen) and self.seen[-1].state.is_final
+
+    def read(self, path: Path) -> bool:
+        """Read on from where the last reading ended; tell whether there was anything new. Raises UnknownJournal."""
+        with path.open("rb") as file:
+            file.seek(self.offset)
+            data = file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        for line in whole.splitlines():
+            self._take(line)
+        self.offset += len(whole)
+        return bool(whole)
+
+    def _take(self, line: bytes) -> None:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            return
+        if not isinstance(entry, dict):
+            return
+        if "journal" in entry:
+            self._begin(entry)
+        elif entry.get("state") in set(State):
+            self._see(entry)
+
+    def _begin(self, entry: Mapping[str, Any]) -> None:
+        if entry["journal"] != VERSION:
+            raise UnknownJournal(
+                f"its journal has format {entry['journal']!r}, this version knows {VERSION}:"
+                " a newer version wrote it, upgrade to that one again"
+            )
+        self.supervisor = Process.from_json(entry["supervisor"])
+        self.node = entry.get("node")
+
+    def _see(self, entry: Mapping[str, Any]) -> None:
+        self.seen.append(Observation(State(entry["state"]), int(entry["at"]), str(entry.get("reason", ""))))
+        self.exit_code = entry.get("exit_code", self.exit_code)
+        self.peak_memory_mb = entry.get("peak_memory_mb", self.peak_memory_mb)
+        self.processes += [Process.from_json(value) for value in entry.get("processes", ())]
+        self.marker = entry.get("marker", self.marker)
+
+
+class Journal:
+    """The writing side. Only who holds the attempt's lock may have one: two writers would tear each other's lines."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._clock = clock
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        _drop_torn_line(self._file)
+        story = Story()
+        story.read(path)
+        self._last = story.seen[-1].at if story.seen else 0
+        sync_directory(path.parent)
+
+    def begin(self, attempt: str, supervisor: Process) -> None:
+        """Write the first line."""
+        node = os.uname().nodename
+        self._write({"journal": VERSION, "attempt": attempt, "supervisor": vars(supervisor), "node": node})
+
+    def see(self, state: State, reason: str = "", **more: Any) -> None:
+        """Write a state, with the time of now; a clock that was set back does not turn the story round."""
+        self._last = max(self._last, self._clock.now())
+        self._write({"state": state, "at": self._last, "reason": reason, **more})
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    def _write(self, entry: Mapping[str, Any]) -> None:
+        line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
+        while line:
+            line = line[os.write(self._file, line) :]
+        os.fsync(self._file)
+
+
+def _drop_torn_line(file: int) -> None:
+    size = os.fstat(file).st_size
+    end = size
+    while end > 0:
+        start = max(0, end - 65_536)
+        newline = os.pread(file, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            end = start + newline + 1
+            break
+        end = start
+    if end < size:
+        os.ftruncate(file, end)

@@ -1,0 +1,57 @@
+"""What a supervisor is told, in files that are whole or not there: `order.json` (what to run), `cancel.json` (to stop).
+
+Both sides are processes that may die at any moment; a file that was renamed into place is an order that stands.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bot.backends.durable import write_durably
+from bot.backends.sandbox import Sandbox
+
+VERSION = 1
+ORDER, CANCEL, LOCK, DIARY = "order.json", "cancel.json", "lock", "supervisor.log"
+"""The files of an attempt's directory: the two orders, the supervisor's lock, its own complaints."""
+TASK = "worker-0"
+"""The one task of a single node; its directory holds `log`, `artifacts` and `journal`."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """One attempt for one supervisor. `attempt` is the spec as `base.to_json` gives it; `grace` is in seconds."""
+
+    attempt: Mapping[str, Any]
+    sandbox: Sandbox
+    grace: float
+    log_limit: int
+
+    def write(self, run_dir: Path) -> None:
+        """Give the order, unless one was given before: the first stands."""
+        if not (run_dir / ORDER).exists():
+            value = {**vars(self), "order": VERSION, "sandbox": vars(self.sandbox)}
+            write_durably(run_dir / ORDER, value)
+
+    @staticmethod
+    def read(run_dir: Path) -> "Order":
+        """Return the order. Raises FileNotFoundError when none was given, ValueError for an unknown format."""
+        value = json.loads((run_dir / ORDER).read_bytes())
+        if value.pop("order") != VERSION:
+            raise ValueError(f"the order in {run_dir} has a format that this version does not know")
+        return Order(**{**value, "sandbox": Sandbox(**value["sandbox"])})
+
+
+def cancel(run_dir: Path, reason: str) -> None:
+    """Ask for the end; the first reason stands."""
+    if not (run_dir / CANCEL).exists():
+        write_durably(run_dir / CANCEL, {"reason": reason})
+
+
+def cancel_reason(run_dir: Path) -> str | None:
+    """Return why the end was asked for; None when it was not."""
+    try:
+        return str(json.loads((run_dir / CANCEL).read_bytes())["reason"])
+    except FileNotFoundError:
+        return None

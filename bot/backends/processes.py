@@ -1,0 +1,168 @@
+"""Which process is which, by Linux's /proc.
+
+A pid alone names nobody for long: after an end it is given to somebody else. A process is its pid *and* its start time
+*and* the boot it belongs to; only what matches all three is ever signalled.
+"""
+
+import functools
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_PROC = Path("/proc")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process, never another of the same pid. `start` is in clock ticks since the boot named by `boot`."""
+
+    pid: int
+    start: int
+    boot: str
+
+    @staticmethod
+    def of(pid: int) -> "Process":
+        """Return the process that has this pid now. Raises ProcessLookupError."""
+        state = _stat(pid)
+        if state is None:
+            raise ProcessLookupError(pid)
+        return Process(pid, int(state[19]), boot_id())
+
+    @staticmethod
+    def from_json(value: Any) -> "Process":
+        """Return what `vars()` of a process gave. Raises ValueError, TypeError or KeyError."""
+        return Process(int(value["pid"]), int(value["start"]), str(value["boot"]))
+
+    def is_alive(self) -> bool:
+        """Tell whether it still runs. A zombie does not: it has ended, only nobody has asked how."""
+        state = _stat(self.pid)
+        return state is not None and state[0] not in "ZX" and self._is(state)
+
+    def send(self, number: signal.Signals) -> bool:
+        """Send a signal; False when the process is gone, whoever has its pid by now."""
+        try:
+            handle = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return False
+        try:
+            # The handle stays with the process it was opened for: looking *after* opening leaves no gap.
+            state = _stat(self.pid)
+            if state is None or not self._is(state):
+                return False
+            signal.pidfd_send_signal(handle, number)
+        except ProcessLookupError:
+            return False
+        finally:
+            os.close(handle)
+        return True
+
+    def _is(self, state: list[str]) -> bool:
+        return int(state[19]) == self.start and boot_id() == self.boot
+
+
+@functools.cache
+def boot_id() -> str:
+    """Return what tells this boot of the machine from all others: start times begin anew with each."""
+    return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the pids of all living processes below `pid`, whatever session or group they put themselves into."""
+    found, waiting = [], [pid]
+    while waiting:
+        for child in _children(waiting.pop()):
+            state = _stat(child)
+            if state is not None and state[0] not in "ZX":
+                found.append(child)
+            waiting.append(child)
+    return found
+
+
+def kill_all(pids: list[int]) -> None:
+    """SIGKILL to each. The pids must be fresh from `descendants`."""
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def memory(pids: list[int]) -> int:
+    """Return the bytes that these processes have in memory; what they share is counted for each."""
+    pages = 0
+    for pid in pids:
+        try:
+            pages += int((_PROC / str(pid) / "statm").read_text().split()[1])
+        except (OSError, IndexError, ValueError):
+            continue
+    return pages * _PAGE
+
+
+def shared_memory(pids: list[int]) -> int:
+    """Return the bytes that these processes have in memory, shared pages counted once.
+
+    Forked data loaders share most of theirs: their plain sum can be many times the truth.
+    """
+    total = 0
+    for pid in pids:
+        try:
+            lines = _read(_PROC / str(pid) / "smaps_rollup").splitlines()
+            total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) << 10
+        except PermissionError:
+            total += memory([pid])
+        except (OSError, StopIteration):
+            continue
+    return total
+
+
+def inner_pid(pid: int) -> int | None:
+    """Return a process's pid in its own pid namespace."""
+    try:
+        for line in _read(_PROC / str(pid) / "status").splitlines():
+            if line.startswith("NSpid:"):
+                return int(line.split()[-1])
+    except FileNotFoundError:
+        pass
+    return None
+
+
+def with_environment(name: str, value: str) -> list[int]:
+    """Return the pids of all processes of this machine that were started with the variable `name` set to `value`."""
+    wanted = f"{name}={value}".encode()
+    found = []
+    for entry in _PROC.iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            environment = (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        if wanted in environment.split(b"\0"):
+            found.append(int(entry.name))
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        tasks = (_PROC / str(pid) / "task").iterdir()
+        return [int(child) for task in tasks for child in _read(task / "children").split()]
+    except FileNotFoundError:
+        return []
+
+
+def _stat(pid: int) -> list[str] | None:
+    """Return the fields of /proc/<pid>/stat from the third (the state) on; the name before it may hold anything."""
+    try:
+        return _read(_PROC / str(pid) / "stat").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except ProcessLookupError as error:  # it ended between open and read
+        raise FileNotFoundError(str(path)) from error
