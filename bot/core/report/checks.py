@@ -22,6 +22,7 @@ from bot.core.report.views import (
 )
 from bot.core.states import State
 from bot.core.text import fit, prose
+from bot.core.text import name as one_line
 
 
 def desired_checks(commit: CommitFacts, renderer: Renderer) -> tuple[CheckView, ...]:
@@ -47,7 +48,13 @@ def _roll_up(seen: Overview, renderer: Renderer) -> CheckView:
         None,
         seen.standing,
         title=renderer.title("rollup", seen=seen),
-        summary=renderer.markdown("rollup.summary", seen=seen, shown=seen.parts, headline=renderer.headline(seen)),
+        summary=renderer.markdown(
+            "rollup.summary",
+            seen=seen,
+            shown=seen.parts,
+            headline=renderer.headline(seen),
+            annotated=ANNOTATIONS,
+        ),
         annotations=_annotations(seen.commit),
         details_url=seen.commit.details_url,
         completed_at=max((end for end in ends if end is not None), default=None),
@@ -134,7 +141,7 @@ def _annotations_of(problems: list[Problem]) -> Iterator[Annotation]:
     for problem in problems:
         is_error = problem.severity == "error"
         yield Annotation(
-            path=problem.path,
+            path=one_line(problem.path),
             line=problem.line,
             level="failure" if is_error else "warning",
             title="Error in the config" if is_error else "Warning about the config",

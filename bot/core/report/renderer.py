@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Callable
 
-from jinja2 import BaseLoader, Environment, StrictUndefined
+from jinja2 import BaseLoader, Environment, StrictUndefined, Undefined
 
 from bot.core import text
 from bot.core.markdown import rebuilt
@@ -46,9 +46,9 @@ class Renderer:
         }
         self._titles = _environment(loader, text.line)
 
-    def markdown(self, name: str, **context: object) -> str:
+    def markdown(self, template: str, /, **context: object) -> str:
         """Return a template rendered as Markdown, without blank lines in excess."""
-        rendered = self._markdown.get_template(f"report/{name}.md.j2").render(context)
+        rendered = self._markdown.get_template(f"report/{template}.md.j2").render(context)
         while "\n\n\n" in rendered:
             rendered = rendered.replace("\n\n\n", "\n\n")
         return rendered.strip()
@@ -57,9 +57,9 @@ class Renderer:
         """Return a commit's verdict and its reason in one line of Markdown."""
         return Safe(" ".join(self.markdown("headline", seen=seen).split("\n")))
 
-    def title(self, name: str, **context: object) -> str:
+    def title(self, template: str, /, **context: object) -> str:
         """Return a template rendered as one line."""
-        return " ".join(self._titles.get_template(f"report/{name}.title.j2").render(context).split())
+        return " ".join(self._titles.get_template(f"report/{template}.title.j2").render(context).split())
 
 
 def icon(conclusion: str | None) -> Safe:
@@ -100,6 +100,8 @@ def _environment(loader: BaseLoader, neutralise: Callable[[str], str]) -> Enviro
             return value
         if isinstance(value, str | int):
             return neutralise(str(value))
+        if isinstance(value, Undefined):
+            str(value)  # raises UndefinedError, with the name that is missing
         # None and objects: a template that shows them has a mistake, which must not reach GitHub as "None".
         raise TypeError(f"a template cannot show {type(value).__name__}")
 

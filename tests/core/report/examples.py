@@ -137,6 +137,33 @@ UNLAUNCHED = experiment(
     State.CREATED, not_launchable="`experiment.run_multi_node` is launched by a later version", gates=BROKEN.gates
 )
 
+SINGLE = replace(SUCCEEDED, gates=(PASSED,), metrics=(ACCURACY,), report_md=None)
+ABSENT_METRIC = replace(SUCCEEDED, gates=(ABSENT,), report_md=None)
+HIDING = replace(
+    SUCCEEDED,
+    gates=(PASSED, replace(LOSS_PASSED, gate=replace(GATE_LOSS, comment_on_pr=False), verdict=Verdict.FAILED)),
+)
+PUSHED = replace(
+    SUCCEEDED,
+    gates=(
+        PASSED,
+        result(replace(GATE_LOSS, only_pulls=True), Verdict.NOT_ON_PUSH, None, "evaluated on pull requests only"),
+    ),
+    report_md=None,
+)
+PICTURED = replace(SUCCEEDED, picture_url="https://ci.example.org/p/5f0c9a7e.png", report_md=None)
+RUNNING_TOO = replace(RUNNING, public_id="01hx3v9k2m7qg", workflow="large", step="fit")
+KILLED = experiment(
+    State.FAILED,
+    attempt=2,
+    exit_code=137,
+    peak_memory_mb=4090,
+    isolation="none: the machine has no bubblewrap, and its owner allows trusted code to run without",
+    caveats=("`events.out.1` could not be read to its end",),
+    gates=BROKEN.gates,
+    log_tail="loading the data\r 10%\r 55%\nKilled\n",
+)
+
 
 def commit(*experiments: ExperimentFacts, skipped: str | None = None, **changes: object) -> CommitFacts:
     """Return the commit whose workflows hold `experiments`, one each."""

@@ -1,0 +1,64 @@
+"""Numbers, times and sizes as people read them."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.core.gates import Range
+from bot.core.report import figures
+from bot.core.states import DAY, HOUR, MINUTE, SECOND
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.91234, "0.9123"), (12.0, "12"), (1.2e-5, "1.2e-05"), (float("nan"), "NaN"), (float("-inf"), "-∞")],
+)
+def test_numbers_have_four_digits(value: float, shown: str) -> None:
+    assert figures.number(value) == shown
+
+
+def test_what_was_compared_keeps_its_decimals() -> None:
+    assert figures.compared(0.7, 2) == "0.70"
+    assert figures.compared(1e300, 2) == "1e+300"
+    assert figures.compared(float("nan"), 2) == "NaN"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "shown"),
+    [
+        (Range(0.9, None), "> 0.9"),
+        (Range(None, 0.5), "< 0.5"),
+        (Range(0.1, 2.0), "0.1 to 2"),
+        (Range(0.99999999, None), "> 0.99999999"),
+    ],
+)
+def test_targets_are_shown_exactly(wanted: Range, shown: str) -> None:
+    assert figures.target(wanted) == shown
+
+
+@pytest.mark.parametrize(
+    ("length", "shown"),
+    [
+        (-1, "0.0 s"),
+        (400_000, "0.4 s"),
+        (12 * SECOND, "12 s"),
+        (3 * MINUTE + 5 * SECOND, "3 min 05 s"),
+        (2 * HOUR + 3 * MINUTE, "2 h 03 min"),
+        (4 * DAY + HOUR, "4 d 1 h"),
+    ],
+)
+def test_durations_have_two_units(length: int, shown: str) -> None:
+    assert figures.duration(length) == shown
+
+
+@given(st.integers(0, 4_000_000_000))
+def test_dates_and_times_are_those_of_the_calendar(seconds: int) -> None:
+    moment = datetime.fromtimestamp(seconds, UTC)
+    shown = f"{figures.date(seconds * SECOND)} {figures.time_of_day(seconds * SECOND)}"
+    assert shown == moment.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def test_memory_is_in_the_unit_that_fits() -> None:
+    assert (figures.memory(412), figures.memory(4096)) == ("412 MB", "4.0 GB")

@@ -1,0 +1,83 @@
+"""The words of every situation as one readable document each: what golden/ pins.
+
+`python -m tests.core.report.words` writes them anew; read the difference before you commit it.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from jinja2 import FileSystemLoader
+
+from bot.core.report import CheckView, CommitFacts, PullFacts, Renderer, desired_checks, desired_comment
+from bot.core.text import ZWSP
+from tests.core.report import examples as e
+from tests.core.report import hostile
+
+GOLDEN = Path(__file__).parent / "golden"
+RENDERER = Renderer(FileSystemLoader(Path(__file__).parents[3] / "templates"))
+
+SITUATIONS: dict[str, Callable[[], str]] = {
+    "checks-waiting": lambda: checks(e.commit(e.WAITING)),
+    "checks-running": lambda: checks(e.commit(e.RUNNING)),
+    "checks-succeeded": lambda: checks(e.commit(e.SUCCEEDED)),
+    "checks-gate-failed": lambda: checks(e.commit(e.BELOW, e.UNGATED)),
+    "checks-metric-absent": lambda: checks(e.commit(e.ABSENT_METRIC)),
+    "checks-command-failed": lambda: checks(e.commit(e.BROKEN)),
+    "checks-out-of-memory": lambda: checks(e.commit(e.KILLED)),
+    "checks-timed-out": lambda: checks(e.commit(e.TIMED_OUT)),
+    "checks-platform-error": lambda: checks(e.commit(e.PLATFORM)),
+    "checks-cancelled": lambda: checks(e.commit(e.SUPERSEDED)),
+    "checks-skipped": lambda: checks(e.commit(e.WAITING, skipped="nothing that it watches has changed")),
+    "checks-not-launched": lambda: checks(e.commit(e.UNLAUNCHED)),
+    "checks-only-on-pulls": lambda: checks(e.commit(e.PUSHED)),
+    "checks-no-metrics": lambda: checks(e.commit(e.SILENT)),
+    "checks-picture": lambda: checks(e.commit(e.PICTURED)),
+    "checks-config-error": lambda: checks(e.commit(problems=e.ERRORS + e.WARNINGS)),
+    "checks-config-warning": lambda: checks(e.commit(e.SILENT, problems=e.WARNINGS)),
+    "checks-hostile": lambda: checks(hostile.commit()),
+    "comment-passed": lambda: comment(e.pull(e.commit(e.SUCCEEDED))),
+    "comment-one-gate": lambda: comment(e.pull(e.commit(e.SINGLE))),
+    "comment-failed": lambda: comment(e.pull(e.commit(e.BELOW, e.UNGATED))),
+    "comment-mixed": lambda: comment(e.pull(e.commit(e.BROKEN, e.UNGATED, e.RUNNING_TOO))),
+    "comment-earlier-commits": lambda: comment(e.pull(e.commit(e.RUNNING), *e.EARLIER, has_comment=True)),
+    "comment-no-metrics": lambda: comment(e.pull(e.commit(e.SILENT))),
+    "comment-hidden-gate": lambda: comment(e.pull(e.commit(e.HIDING))),
+    "comment-cancelled": lambda: comment(e.pull(e.commit(e.SUPERSEDED), has_comment=True)),
+    "comment-skipped": lambda: comment(
+        e.pull(e.commit(e.WAITING, skipped="nothing that it watches has changed"), *e.EARLIER, has_comment=True)
+    ),
+    "comment-picture": lambda: comment(e.pull(e.commit(e.PICTURED))),
+    "comment-config-error": lambda: comment(e.pull(e.commit(problems=e.ERRORS + e.WARNINGS))),
+    "comment-hostile": lambda: comment(e.pull(hostile.commit(), hostile.EARLIER)),
+}
+
+
+def checks(commit: CommitFacts) -> str:
+    """Return all checks of a commit as a document."""
+    return "\n".join(_check(view) for view in desired_checks(commit, RENDERER))
+
+
+def _check(view: CheckView) -> str:
+    lines = [f"{'=' * 20} {view.name}", f"{view.conclusion or view.status}: {view.title}", "-" * 20, view.summary]
+    if view.text is not None:
+        lines += ["-" * 20, view.text]
+    for one in view.annotations:
+        lines += ["-" * 20, f"{one.level} at {one.path}:{one.line}:{one.column}: {one.title}", one.message]
+    return "\n".join([*lines, ""])
+
+
+def comment(pull: PullFacts) -> str:
+    """Return the comment's body as a document."""
+    view = desired_comment(pull, RENDERER)
+    return "none\n" if view is None else f"{view.body}\n"
+
+
+def document(situation: str) -> str:
+    """Return a situation's document, zero-width spaces made visible."""
+    return SITUATIONS[situation]().replace(ZWSP, "‹0›")
+
+
+if __name__ == "__main__":
+    GOLDEN.mkdir(exist_ok=True)
+    for situation in SITUATIONS:
+        (GOLDEN / f"{situation}.md").write_text(document(situation))
