@@ -109,7 +109,8 @@ class App:
 
 def make_backend(settings: Settings, machines: Machines, clock: Clock) -> Backend:
     """Return the backend that the settings name."""
-    return LocalBackend(settings.data_dir, machines, clock, allow_unisolated=settings.allow_unisolated_trusted_code)
+    allow = settings.allow_unisolated_trusted_code
+    return LocalBackend(settings.data_dir, machines.capacity, clock, allow_unisolated=allow)
 
 
 def login_token(data_dir: Path) -> str:

@@ -32,6 +32,7 @@ class People:
 
     def __init__(self, hub: DevHub, example: Path, clone: Path) -> None:
         self._hub, self._example, self._clone = hub, example, clone
+        self._ada = hub.add_user("ada")
         self._repository: Repository | None = None
 
     @property
@@ -43,6 +44,7 @@ class People:
     def create(self) -> str:
         """Create the repository, push the example to its default branch, and return the commit."""
         self._repository = self._hub.create_repository("acme", "digits", private=False)
+        self._hub.add_collaborator(self._repository, "ada")
         shutil.copytree(self._example, self._clone)
         self._git("init", "--quiet", "--initial-branch=main")
         self._git("remote", "add", "origin", self._hub.clone_url(self._repository))
@@ -77,7 +79,7 @@ class People:
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_NOSYSTEM": "1",
         }
-        environment = {**os.environ, **identity, **self._hub.git_env()}
+        environment = {**os.environ, **identity, **self._hub.git_env(self._ada)}
         result = subprocess.run(
             ["git", *arguments], cwd=self._clone, env=environment, check=True, capture_output=True, text=True
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from bot.backends.base import BackendUnavailable
-from bot.backends.local import probe_isolation
+from bot.backends import walls
 from bot.clock import Clock
 from bot.demo import environment, protocol
 from bot.demo.people import CHANGES, People
@@ -95,7 +95,7 @@ class Demo:
 
     def _isolation(self) -> str:
         try:
-            probe_isolation()
+            walls.find("bwrap", walls.NOBODY, allow_unisolated=False)
         except BackendUnavailable as error:
             self._terminal.say(f"NOT ISOLATED: {error}\nThe demo's own code is trusted, so it goes on without.\n")
             return "yes"

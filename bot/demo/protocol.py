@@ -26,13 +26,13 @@ def write_down(
                     "name": check.name,
                     "status": check.status,
                     "conclusion": check.conclusion,
-                    "title": (check.output or {}).get("title"),
+                    "title": check.output.title,
                 }
                 for label, sha in commits.items()
                 for check in hub.checks(repository, sha)
             ],
             "comments": [
-                {"pull": pull.number, "author": comment.user.login, "body": comment.body}
+                {"pull": pull.number, "author": comment.author.login, "body": comment.body}
                 for pull in pulls
                 for comment in pull.comments
             ],

@@ -29,7 +29,7 @@ class Terminal:
     def show(self, label: str, checks: list[CheckRun]) -> None:
         """Print what is new about a commit's checks; `label` says which commit it is."""
         for check in checks:
-            title = str((check.output or {}).get("title") or "")
+            title = check.output.title or ""
             now = (check.status, check.conclusion, title)
             if self._shown.get(check.id) == now:
                 continue
@@ -41,7 +41,7 @@ class Terminal:
     def show_comments(self, pull: Pull) -> None:
         """Print a pull request's comments as they are, indented."""
         for comment in pull.comments:
-            print(f"\n  ── pull request #{pull.number} “{pull.title}”: {comment.user.login} comments\n")
+            print(f"\n  ── pull request #{pull.number} “{pull.title}”: {comment.author.login} comments\n")
             print(textwrap.indent(comment.body, "  │ ", lambda _line: True), flush=True)
 
     def _time(self) -> str:

@@ -14,14 +14,17 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 Transaction = Session
 """What the store's verbs take. The stations pass it on and never look inside."""
 
-Unavailable = OperationalError
-"""Raised by any verb when the database cannot be reached or written."""
+Unavailable = SQLAlchemyError
+"""Raised by any verb when the database cannot be reached, read or written, whatever its driver calls that."""
+
+_PATIENCE = 5.0
+"""Seconds to wait for another's lock. GitHub gives up on a delivery after ten: the door must have said 503 by then."""
 
 
 class Database:
@@ -30,7 +33,8 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self._reading = _engine(url)
-        self._writing = self._reading.execution_options(begin="IMMEDIATE")
+        self._writing = self._reading.execution_options(begin="BEGIN IMMEDIATE")
+        self._single = self._reading.execution_options(begin=None)
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
@@ -46,8 +50,11 @@ class Database:
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """Give a bare writing connection: the webhook door's, which cannot afford a session for each delivery."""
-        with self._writing.begin() as connection:
+        """Give a bare connection for one statement, which commits durably by itself.
+
+        It is the webhook door's, which cannot afford a session, nor the words around a transaction, for each delivery.
+        """
+        with self._single.begin() as connection:
             yield connection
 
     def migrate(self, lock: Path) -> None:
@@ -59,6 +66,11 @@ class Database:
                 command.upgrade(_alembic(connection), "head")
                 connection.commit()
 
+    @property
+    def engine(self) -> Engine:
+        """SQLAlchemy's own object, for those who count what is asked of it."""
+        return self._reading
+
     def close(self) -> None:
         self._reading.dispose()
 
@@ -66,7 +78,9 @@ class Database:
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(url, pool_pre_ping=True)
-    engine = create_engine(url, connect_args={"timeout": 20.0, "check_same_thread": False}, pool_size=20)
+    waiting = {"timeout": _PATIENCE, "check_same_thread": False}
+    # Last in, first out: few connections, their caches warm, serve nearly everything.
+    engine = create_engine(url, connect_args=waiting, pool_size=20, pool_use_lifo=True)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -74,12 +88,14 @@ def _engine(url: str) -> Engine:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver's own idea of when to begin is replaced by _begin_sqlite
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=20000"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('begin', 'DEFERRED')}")
+    begin = connection.get_execution_options().get("begin", "BEGIN DEFERRED")
+    if begin is not None:  # without it SQLite makes each statement a transaction of its own
+        connection.exec_driver_sql(begin)
 
 
 def _alembic(connection: Connection) -> Config:

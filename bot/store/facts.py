@@ -192,4 +192,4 @@ def repository_of(tx: Transaction, commit: Commit) -> Repository:
 def experiment_ids(tx: Transaction, commit_id: int) -> dict[str, int]:
     """Return the rows' ids of a commit's experiments by their public ids."""
     query = select(Experiment.public_id, Experiment.id).join(Run).where(Run.commit_id == commit_id)
-    return dict(tx.execute(query).tuples().all())
+    return dict(tx.execute(query).all())

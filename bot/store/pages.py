@@ -109,7 +109,8 @@ class AttemptLine:
 
 @dataclass(frozen=True)
 class AttemptPage:
-    """All about one attempt. `backend_id` is its name at the backend, `is_launched` tells whether it was handed there.
+    """All about one attempt. `backend_id` is its name at the backend, `is_launched` tells whether it was handed there,
+    `is_over` that nothing will change any more: it ended, and its metrics have been read to their end.
 
     `timeout` is in seconds; `problems` are what the metrics reader could not read.
     """
@@ -117,6 +118,7 @@ class AttemptPage:
     number: int
     backend_id: str
     is_launched: bool
+    is_over: bool
     state: State
     reason: str
     host: str | None
@@ -232,6 +234,7 @@ def _attempt(tx: Transaction, experiment: Experiment, attempt: Attempt, is_pull:
         number=attempt.number,
         backend_id=attempt.backend_id,
         is_launched=attempt.handle is not None,
+        is_over=State(attempt.state).is_final and attempt.metrics_read_at is not None,
         state=State(attempt.state),
         reason=attempt.reason,
         host=attempt.host,

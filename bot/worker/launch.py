@@ -68,9 +68,9 @@ class Launch:
             ended = [(e, State(a.state)) for e, a in before if State(a.state).is_final]
             broken = next((e.step for e, state in ended if state is not State.STOPPED), None)
             if broken is not None:
-                self._observe(placed.attempt.id, State.CANCELLED, f"not started: the step {broken!r} did not succeed")
+                self._observe(placed.attempt.id, State.CANCELLED, f"not started: the step `{broken}` did not succeed")
             elif len(ended) == len(before):
-                self._observe(placed.attempt.id, State.PENDING, "")
+                self._observe(placed.attempt.id, State.PENDING, _waits_for(placed))
 
     def _start(self) -> bool:
         """Hand to the backend what has a place. Returns True when something was started: there may be more."""
@@ -149,6 +149,12 @@ def _need(placed: Placed) -> Need:
         memory_mb=sum(group.count * group.machine.memory_mb for group in spec.groups),
         gpus=sum(group.count * group.machine.gpus for group in spec.groups),
     )
+
+
+def _waits_for(placed: Placed) -> str:
+    need = _need(placed)
+    gpus = f" and {need.gpus} GPUs" if need.gpus else ""
+    return f"waiting for {need.cpus:g} CPUs, {need.memory_mb} MB of memory{gpus}"
 
 
 def _too_large(need: Need, room: Room) -> str:

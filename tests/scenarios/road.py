@@ -90,6 +90,10 @@ class Road:
         with self.database.read() as tx:
             return list(tx.scalars(select(Delivery).order_by(Delivery.id)))
 
+    def answers(self, event: str) -> list[str]:
+        """What became of the deliveries of one kind, as sentences."""
+        return [delivery.reason for delivery in self.deliveries() if delivery.event == event]
+
     def attempts(self) -> list[Attempt]:
         with self.database.read() as tx:
             return list(tx.scalars(select(Attempt).order_by(Attempt.id)))
