@@ -116,13 +116,14 @@ def _gate(name: str, rule: RuleSection, defaults: RuleSection, reading: Reading,
     given = {field: getattr(defaults, field) for field in _FIELDS if getattr(defaults, field, None) is not None}
     given |= {field: getattr(rule, field) for field in _FIELDS if getattr(rule, field) is not None}
     identifier = _identifier(name, reading, loc)
+    if identifier is None:
+        return None
+    source, metric = identifier
+    is_sound = _is_aggregate(source, given.get("aggregate"), reading, loc)
     if "target" not in given:
         reading.error("`target` is missing", "Add `target: 0.9..` (greater than 0.9).", reading.key_at(*loc))
-    if identifier is None or not _is_aggregate(identifier[0], given.get("aggregate"), reading, loc):
         return None
-    if "target" not in given:
-        return None
-    return Gate(source=identifier[0], metric=identifier[1], **given)
+    return Gate(source=source, metric=metric, **given) if is_sound else None
 
 
 def _identifier(name: str, reading: Reading, loc: Loc) -> tuple[Source, str] | None:

@@ -26,10 +26,11 @@ MAX_VALUES = 10_000
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 """What an unquoted scalar means by nothing, in YAML 1.2's core schema."""
 
-_FORBIDDEN = re.compile(
-    # Everything YAML does not call printable, the byte order mark inside a text, and what makes a text look other
-    # than it is: C1 controls, Unicode's own line ends (an editor counts other lines than YAML) and bidi controls.
-    "[^\t\n\x20-\x7e\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+FORBIDDEN = re.compile(
+    # What YAML does not call printable; C1 controls and Unicode's own line ends (an editor counts other lines than
+    # YAML); and format characters that show nothing, or turn text round: what is run must be what is read.
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff"
+    "\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e007f]"
 )
 
 
@@ -98,7 +99,7 @@ def _decode(data: bytes) -> str:
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8", "replace")
         raise _RefusedError("The file is not UTF-8 text", "Save it with the encoding UTF-8.", _end_of(before)) from None
-    if found := _FORBIDDEN.search(text):
+    if found := FORBIDDEN.search(text):
         raise _invisible(found.group(), _end_of(text[: found.start()]))
     return text
 
@@ -181,6 +182,15 @@ class _OpenMapping:
                     self.container.put(key, value, source.keys_at[key], source.values_at[key])
 
 
+class _Loader(yaml.SafeLoader):
+    """PyYAML's own, but for brackets: it looks up to 1,024 characters ahead, in quadratic time when all are `[`."""
+
+    def fetch_flow_collection_start(self, token_class: Any) -> None:
+        super().fetch_flow_collection_start(token_class)
+        if self.flow_level > MAX_DEPTH:
+            raise _too_deep(Mark(self.line + 1, self.column))
+
+
 class _Builder:
     """Builds values from the parser's events, without recursion."""
 
@@ -188,7 +198,7 @@ class _Builder:
         self._lines = text.split("\n")
         self._path = path
         self._problems = problems
-        self._loader = yaml.SafeLoader(text)
+        self._loader = _Loader(text)
         self._open: list[_OpenMapping | _OpenList] = []
         self._anchors: dict[str, _Node | None] = {}
         """None while the anchor's own value is still open: an alias there would contain itself."""
@@ -248,7 +258,7 @@ class _Builder:
     def _scalar(self, event: Any, mark: Mark) -> None:
         self._refuse_tag(event.tag, mark)
         self._count(1, mark)
-        if found := _FORBIDDEN.search(event.value):
+        if found := FORBIDDEN.search(event.value):
             raise _invisible(found.group(), mark)
         # Without a style the text stood there without quotes.
         is_plain = event.style is None

@@ -34,7 +34,7 @@ MAX_DATASETS = 20
 MODEL_TYPES = {kind.casefold(): str(kind) for kind in ModelType}
 """Written in any case, in the ancestor's practice."""
 
-_DatasetList = Annotated[list[Line | None], listed(MAX_DATASETS, "datasets")]
+_DatasetList = Annotated[list[Line | None], listed(MAX_DATASETS, "datasets", Line | list[Line | None])]
 _NOT_OURS = "It has no meaning here."
 
 

@@ -19,7 +19,7 @@ def export_schema() -> dict[str, Any]:
         title="Experiment CI",
         description=".ps_project/config.yaml, or config.yaml in the repository's root",
     )
-    return {
+    whole = {
         "$schema": "http://json-schema.org/draft-07/schema#",
         **schema,
         "type": "object",
@@ -28,3 +28,7 @@ def export_schema() -> dict[str, Any]:
         "then": {"$ref": "#/$defs/Version1"},
         "else": {"$ref": "#/$defs/Version2"},
     }
+    # Pydantic describes the types that a value becomes, too; nothing in the file has their shape.
+    written = repr(whole)
+    whole["$defs"] = {name: part for name, part in whole["$defs"].items() if f"#/$defs/{name}'" in written}
+    return whole

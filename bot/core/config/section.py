@@ -110,7 +110,12 @@ def reading_of(info: ValidationInfo) -> Reading:
 class Section(BaseModel):
     """A mapping of the file. Its fields' aliases are the only keys it takes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        field_title_generator=lambda name, field: field.alias or name,
+    )
 
     spellings: ClassVar[AnyMapping[str, str]] = {}
     """Keys that the ancestor's manuals also spell otherwise: taken, with a warning."""
@@ -198,8 +203,11 @@ def _keys_are(keys: Iterable[str]) -> str:
     return f"Keys here are {', '.join(listed)}."
 
 
-def listed(limit: int, what: str) -> Any:
-    """Return the annotation of a list of at most `limit`, for which a single value may stand alone."""
+def listed(limit: int, what: str, shape: Any) -> BeforeValidator:
+    """Return the annotation of a list of at most `limit`, for which a single value may stand alone.
+
+    `shape` is the type of what may be written, for the JSON Schema.
+    """
 
     def check(value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -211,10 +219,10 @@ def listed(limit: int, what: str) -> Any:
             raise wrong(f"More than {limit} {what}", "Split the file, or delete some.")
         return items
 
-    return BeforeValidator(check)
+    return BeforeValidator(check, json_schema_input_type=shape)
 
 
-def named(limit: int, what: str) -> Any:
+def named(limit: int, what: str) -> BeforeValidator:
     """Return the annotation of a mapping from free names, at most `limit`."""
 
     def check(value: Any) -> Any:

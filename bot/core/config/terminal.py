@@ -1,14 +1,12 @@
 """What `experiment-ci check-config` prints."""
 
-import re
-
+from bot.core.config.document import FORBIDDEN
 from bot.core.config.load import Loaded
 from bot.core.config.models import Config, EventKind, Step, Workflow
 from bot.core.config.problems import Problem
 from bot.core.gates import Gate
 
 _WIDTH = 100
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\U0010ffff]")
 
 
 def render_terminal(loaded: Loaded, source_text: str) -> str:
@@ -83,4 +81,4 @@ def _gate(gate: Gate) -> str:
 
 def _clean(text: str) -> str:
     """A terminal obeys escape sequences: a repository must not command it."""
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text.replace("\t", " "))
+    return FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text.replace("\t", " ").replace("\n", " "))

@@ -9,7 +9,9 @@ from bot.core.config.section import Loc, Reading, Section, listed
 from bot.core.config.values import Pattern, choice
 from bot.core.patterns import MAX_PATTERNS, Filter
 
-_Patterns = Annotated[list[Pattern], listed(MAX_PATTERNS, "patterns")]
+_Patterns = Annotated[list[Pattern], listed(MAX_PATTERNS, "patterns", Pattern | list[Pattern])]
+_Event = Annotated[EventKind, choice(EventKind)]
+_Events = Annotated[list[_Event], listed(len(EventKind), "events", _Event | list[_Event])]
 
 
 class FilterSection(Section):
@@ -32,9 +34,7 @@ class TriggersSection(Section):
     )
     tags: FilterSection | None = Field(None, description="The pushed tag; default: none")
     paths: FilterSection | None = Field(None, description="The changed files; default: all")
-    events: Annotated[list[Annotated[EventKind, choice(EventKind)]], listed(len(EventKind), "events")] | None = Field(
-        None, description="What starts the workflow; default: all four"
-    )
+    events: _Events | None = Field(None, description="What starts the workflow; default: all four")
 
 
 def read_triggers(section: TriggersSection | None, reading: Reading, loc: Loc) -> Triggers:

@@ -111,7 +111,7 @@ class WorkflowSection(Section):
 
     advice: ClassVar = {"checks": _INTO_STEP, "command": _INTO_STEP, "params": _INTO_STEP, "timeout": _INTO_STEP}
 
-    steps: Annotated[list[_AnyStep], listed(MAX_STEPS, "steps")]
+    steps: Annotated[list[_AnyStep], listed(MAX_STEPS, "steps", list[_AnyStep])]
     triggers: TriggersSection | None = None
 
 
