@@ -21,7 +21,8 @@ def duration(microseconds: int) -> str:
     whole = round(seconds)
     for size, name, small, less in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
         if whole >= size:
-            return f"{whole // size} {name} {whole % size // small} {less}"
+            rest = whole % size // small
+            return f"{whole // size} {name} {rest} {less}" if rest else f"{whole // size} {name}"
     return f"{whole} s"
 
 
@@ -35,8 +36,8 @@ def size(count: int) -> str:
     return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
 
 
-def number(value: float) -> str:
-    """Return a metric's value with six significant digits; what is not finite by its name."""
+def number(value: float, digits: int = 6) -> str:
+    """Return a metric's value with that many significant digits; what is not finite by its name."""
     if isfinite(value):
-        return f"{value:.6g}"
+        return f"{value:.{digits}g}"
     return "NaN" if value != value else "+Inf" if value > 0 else "−Inf"  # noqa: PLR0124 - NaN alone differs from itself

@@ -84,7 +84,7 @@ def create_web(
 
 
 def _protect(response: Response) -> Response:
-    response.headers.update(_HEADERS)
+    response.headers.extend(_HEADERS)  # nobody else sets one of them; replacing would cost the door more
     # Pages show what only some may see, and change by the second: no cache keeps them.
     response.headers.setdefault("Cache-Control", "no-store")
     return response

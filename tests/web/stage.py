@@ -48,7 +48,10 @@ class ShelfBackend:
     files: dict[str, dict[str, bytes]] = field(default_factory=dict)
     is_complete: bool = False
     is_broken: bool = False
-    capabilities: Capabilities = Capabilities("shelf", "runs in no box at all", False, None)
+    opened: BinaryIO | None = None
+    capabilities: Capabilities = field(
+        default_factory=lambda: Capabilities("shelf", "runs in no box at all", False, None)
+    )
 
     def logs(self, attempt_id: str, task: str, from_byte: int, limit: int = 65_536) -> LogChunk:
         log = self._of(self.log, attempt_id)
@@ -62,12 +65,11 @@ class ShelfBackend:
         yield from (Artifact(path, len(data)) for path, data in self._of(self.files, attempt_id).items())
 
     def open_artifact(self, attempt_id: str, path: str) -> BinaryIO:
-        file = tempfile.TemporaryFile()
-        try:
-            file.write(self._of(self.files, attempt_id)[path])
-        except KeyError:
-            file.close()
-            raise FileNotFoundError(path) from None
+        files = self._of(self.files, attempt_id)
+        if path not in files:
+            raise FileNotFoundError(path)
+        file = self.opened = tempfile.TemporaryFile()  # noqa: SIM115 - whoever asked closes it
+        file.write(files[path])
         file.seek(0)
         return file
 

@@ -1,6 +1,6 @@
 """The page of an experiment."""
 
-from bot.core.states import WAY, State
+from bot.core.states import WAY
 from tests.web.stage import Stage, address, gate
 
 
