@@ -102,7 +102,7 @@ class SingleNodeSection(CommonParams):
 
     command: Text = Field(examples=["python train.py"], description="The shell command that trains")
     container: Line | None = Field(None, description="The image, where the backend uses images")
-    machine_type: Line | None = Field(None, description="One of the bot's machine types; default: its first")
+    machine_type: Line | None = Field(None, description="One of the bot's machine types; default: its default")
     container_user: Line | None = None
     registry_username: Line | None = None
     registry_password: Line | None = Field(None, description="Write `secret:<name>`")

@@ -34,20 +34,20 @@ def answer(data: bytes) -> None:
     is_ours(data)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.binary(max_size=200) | pieces.map(lambda text: text.encode("utf-8", "surrogatepass")))
 def test_any_bytes(data: bytes) -> None:
     answer(data)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.text(max_size=200))
 def test_any_text(text: str) -> None:
     answer(text.encode("utf-8", "surrogatepass"))
     answer(f"version: 2\nworkflows: {text}".encode("utf-8", "surrogatepass"))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.sampled_from((EVERYTHING, SINGLE)), edits)
 def test_any_mutation_of_a_sound_file(text: str, changes: list[tuple[int, int, str]]) -> None:
     for position, length, piece in changes:
