@@ -90,9 +90,9 @@ class Tokens:
     def revoke(self, text: str) -> None:
         self._tokens.pop(text, None)
 
-    def revoke_all(self) -> None:
-        """Make every token bad at once, as GitHub does when an App's key leaked."""
-        self._tokens.clear()
+    def revoke_all(self, installation: Installation) -> None:
+        """Make every token of an installation bad, as uninstalling does."""
+        self._tokens = {text: token for text, token in self._tokens.items() if token.installation is not installation}
 
 
 class Gate:

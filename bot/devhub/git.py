@@ -13,6 +13,19 @@ from typing import IO
 
 _FIELDS = "%H%x1f%T%x1f%P%x1f%an%x1f%ae%x1f%aI%x1f%cn%x1f%ce%x1f%cI%x1f%B"
 
+# refs/pull is ours to keep, not anybody's to push.
+_CONFIGURATION = """
+[uploadpack]
+    allowFilter = true
+    allowAnySHA1InWant = true
+[core]
+    hooksPath = /dev/null
+[receive]
+    hideRefs = refs/pull
+[gc]
+    auto = 0
+"""
+
 
 class GitError(Exception):
     """git refused; the message is its own."""
@@ -54,6 +67,16 @@ class Commit:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """How far a branch is from another: commits, lines added and removed, files changed."""
+
+    commits: int
+    additions: int
+    deletions: int
+    changed_files: int
+
+
+@dataclass(frozen=True)
 class CgiAnswer:
     """What `git http-backend` answered."""
 
@@ -73,13 +96,9 @@ class Git:
         """Make an empty repository that answers as GitHub's do: any SHA and blobless fetches allowed."""
         path.mkdir(parents=True)
         git = cls(path)
-        git.run("init", "--quiet", "--bare", f"--initial-branch={default_branch}", ".")
-        git.configure("uploadpack.allowFilter", "true")
-        git.configure("uploadpack.allowAnySHA1InWant", "true")
-        git.configure("core.hooksPath", "/dev/null")
-        # Ours to keep, not anybody's to push.
-        git.configure("receive.hideRefs", "refs/pull")
-        git.configure("gc.auto", "0")
+        git.run("init", "--quiet", "--bare", "--template=", f"--initial-branch={default_branch}", ".")
+        with (path / "config").open("a", encoding="utf-8") as config:
+            config.write(_CONFIGURATION)
         return git
 
     def configure(self, key: str, value: str) -> None:
@@ -129,14 +148,16 @@ class Git:
         return [_commit(record) for record in output.split("\x1e")[1:]]
 
     def commit(self, sha: str) -> Commit:
-        return self.log(sha, limit=1)[0]
+        """Return the commit that `sha` is, or that the annotated tag `sha` names."""
+        return self.log(f"{sha}^{{commit}}", limit=1)[0]
 
-    def difference(self, base: str, head: str) -> tuple[int, int, int]:
-        """Return added lines, removed lines and changed files between the merge base and `head`."""
+    def difference(self, base: str, head: str) -> Difference:
+        """Return what `head` has beyond `base`, lines counted from their merge base."""
         lines = self.line("diff", "--numstat", f"{base}...{head}").splitlines()
         counts = [line.split("\t")[:2] for line in lines]
         added, removed = ([int(c[i]) for c in counts if c[i].isdigit()] for i in (0, 1))
-        return sum(added), sum(removed), len(lines)
+        commits = int(self.line("rev-list", "--count", f"{base}..{head}"))
+        return Difference(commits, sum(added), sum(removed), len(lines))
 
     def write(
         self,
@@ -145,8 +166,8 @@ class Git:
         files: Mapping[str, str | bytes | Link | None],
         who: Signature,
         message: str,
-    ) -> str:
-        """Commit `files` (None deletes) on top of `parent` as the new tip of `branch`; return the SHA."""
+    ) -> None:
+        """Commit `files` (None deletes) on top of `parent` as the new tip of `branch`."""
         text = message.encode()
         stamp = f"{who.name} <{who.email}> {who.at} +0000"
         head = f"commit refs/heads/{branch}\nauthor {stamp}\ncommitter {stamp}\ndata {len(text)}\n"
@@ -155,7 +176,6 @@ class Git:
             parts.append(f"from {parent}\n".encode())
         parts += [_change(path, content) for path, content in files.items()]
         self.run("fast-import", "--quiet", "--force", stdin=b"".join([*parts, b"\n"]))
-        return self.line("rev-parse", f"refs/heads/{branch}")
 
     def merge(self, base: str, head: str, who: Signature, message: str) -> str:
         """Return a new merge commit of two commits; raises GitError when they conflict."""

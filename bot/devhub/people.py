@@ -56,9 +56,10 @@ class People:
             return installation
 
     def uninstall(self, owner: str) -> None:
-        """Take the App off an account: its repositories answer 404 from now on."""
+        """Take the App off an account; its tokens are bad from now on."""
         with self.world.lock:
-            self.world.installations.pop(self.installation(owner).id)
+            installation = self.world.installations.pop(self.installation(owner).id)
+            self.site.tokens.revoke_all(installation)
 
     def create_repository(
         self,
@@ -137,9 +138,8 @@ class People:
             git, before = self.site.git(repository), self.site.git(repository).refs()
             start = parent or before.get(f"refs/heads/{branch}")
             start = start or before.get(f"refs/heads/{repository.default_branch}")
-            sha = git.write(branch, start, files, self._signature(who), message)
-            after_push(self.site, repository, who, before)
-        return sha
+            git.write(branch, start, files, self._signature(who), message)
+            return after_push(self.site, repository, who, before)[f"refs/heads/{branch}"]
 
     def tag(self, repository: Repository, names: str | list[str], sha: str, by: Account | None = None) -> None:
         """Push one or several tags at once."""
@@ -244,7 +244,7 @@ class People:
             ref = f"refs/heads/gh-readonly-queue/{pull.base_ref}/pr-{pull.number}-{base}"
             git.run("update-ref", ref, sha)
             after_push(self.site, repository, who, before)
-            head = self.site.shapes.simple_commit(git.commit(sha))
+            head = self.site.shapes.simple_commit(self.site.commit(repository, sha))
         group = {"head_sha": sha, "head_ref": ref, "base_sha": base, "base_ref": f"refs/heads/{pull.base_ref}"}
         payload = {"action": "checks_requested", "merge_group": group | {"head_commit": head}}
         self.site.emit("merge_group", repository, who, payload)
@@ -299,7 +299,7 @@ class People:
 
     def rerequest_check_suite(self, repository: Repository, suite: CheckSuite, by: Account | None = None) -> None:
         """Press "Re-run all checks"."""
-        head = self.site.git(repository).commit(suite.sha)
+        head = self.site.commit(repository, suite.sha)
         shape = self.site.shapes.check_suite(repository, suite, self.site.app, head)
         payload = {"action": "rerequested", "check_suite": shape}
         self.site.emit("check_suite", repository, by or repository.owner, payload)

@@ -35,9 +35,10 @@ def moves(before: dict[str, str], after: dict[str, str]) -> list[Move]:
     return [Move(ref, before.get(ref, NO_SHA), after.get(ref, NO_SHA)) for ref in sorted(changed)]
 
 
-def after_push(site: Site, repository: Repository, pusher: Account, before: dict[str, str]) -> None:
-    """Tell the App of everything that moved since `before`, and let pull requests follow."""
-    changed = moves(before, site.git(repository).refs())
+def after_push(site: Site, repository: Repository, pusher: Account, before: dict[str, str]) -> dict[str, str]:
+    """Tell the App of everything that moved since `before`, let pull requests follow; return the refs as they are."""
+    refs = site.git(repository).refs()
+    changed = moves(before, refs)
     with site.world.lock:
         if changed:
             repository.pushed_at = site.clock.now()
@@ -47,6 +48,7 @@ def after_push(site: Site, repository: Repository, pusher: Account, before: dict
             if move.branch is not None:
                 _open_suite(site, repository, pusher, move)
                 _follow(site, repository, pusher, move)
+    return refs
 
 
 def _told(changed: list[Move]) -> list[Move]:
@@ -60,7 +62,7 @@ def _open_suite(site: Site, repository: Repository, pusher: Account, move: Move)
     if move.after == NO_SHA or move.after in repository.suites or not site.manifest.allows("checks", "write"):
         return
     suite = site.suite(repository, move.after, move.branch, move.before)
-    head = site.git(repository).commit(suite.sha)
+    head = site.commit(repository, suite.sha)
     shape = site.shapes.check_suite(repository, suite, site.app, head)
     site.emit("check_suite", repository, pusher, {"action": "requested", "check_suite": shape})
 
@@ -96,7 +98,7 @@ def keep_head(site: Site, pull: Pull) -> None:
 
 def emit_pull(site: Site, pull: Pull, sender: Account, action: str, **more: Any) -> None:
     """Send a `pull_request` event."""
-    shape = site.shapes.full_pull(pull, site.git(pull.repository))
+    shape = site.full_pull(pull, site.shapes)
     payload = {"action": action, "number": pull.number, "pull_request": shape, **more}
     site.emit("pull_request", pull.repository, sender, payload)
 
@@ -106,7 +108,7 @@ def _push_payload(
 ) -> dict[str, Any]:
     git, shapes = site.git(repository), site.shapes
     created, deleted = move.before == NO_SHA, move.after == NO_SHA
-    head = None if deleted else git.commit(f"{move.after}^{{commit}}")
+    head = None if deleted else site.commit(repository, move.after)
     commits = [] if deleted or move.branch is None else _new_commits(git, move, before)
     span = move.after[:12] if created or deleted else f"{move.before[:12]}...{move.after[:12]}"
     return {
@@ -118,7 +120,7 @@ def _push_payload(
         "created": created,
         "deleted": deleted,
         "forced": not created and not deleted and not git.is_ancestor(move.before, move.after),
-        "base_ref": _base_ref(move, before),
+        "base_ref": _base_ref(move, head, before),
         "compare": f"{shapes.page(repository)}/compare/{span}",
         "commits": [shapes.pushed_commit(repository, commit) for commit in commits],
         "head_commit": None if head is None else shapes.pushed_commit(repository, head),
@@ -131,11 +133,11 @@ def _new_commits(git: Git, move: Move, before: dict[str, str]) -> list[Commit]:
     return git.log(move.after, *(f"^{sha}" for sha in known), limit=_MOST_COMMITS)[::-1]
 
 
-def _base_ref(move: Move, before: dict[str, str]) -> str | None:
+def _base_ref(move: Move, head: Commit | None, before: dict[str, str]) -> str | None:
     """Return the branch that a new ref starts at, where there is one: GitHub's `base_ref`."""
-    if move.before != NO_SHA:
+    if move.before != NO_SHA or head is None:
         return None
-    return next((ref for ref, sha in before.items() if sha == move.after and ref.startswith("refs/heads/")), None)
+    return next((ref for ref, sha in before.items() if sha == head.sha and ref.startswith("refs/heads/")), None)
 
 
 def _as_pushed(site: Site, repository: Repository) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Complete enough for GitHub's own OpenAPI description and webhook schemas; tests/
 
 from typing import Any
 
-from bot.devhub.git import Commit, Git, Signature
+from bot.devhub.git import Commit, Difference, Signature
 from bot.devhub.model import (
     Account,
     App,
@@ -240,9 +240,8 @@ class Shapes:
         links = {name.removesuffix("_url"): link for name, link in self._pull_links(pull).items()}
         return {name: {"href": link} for name, link in ({"self": url, "html": page} | links).items()}
 
-    def full_pull(self, pull: Pull, git: Git) -> Json:
+    def full_pull(self, pull: Pull, difference: Difference) -> Json:
         """Return what `GET /repos/{owner}/{repo}/pulls/{pull_number}` and webhooks carry."""
-        added, removed, files = git.difference(pull.base_sha, pull.head_sha)
         return self.pull(pull) | {
             "merged": pull.merged_at is not None,
             "mergeable": None,
@@ -252,10 +251,7 @@ class Shapes:
             "comments": len(pull.comments),
             "review_comments": 0,
             "maintainer_can_modify": False,
-            "commits": int(git.line("rev-list", "--count", f"{pull.base_sha}..{pull.head_sha}")),
-            "additions": added,
-            "deletions": removed,
-            "changed_files": files,
+            **vars(difference),
         }
 
     def association(self, repository: Repository, account: Account) -> str:

@@ -7,9 +7,9 @@ from typing import Any
 from bot.clock import Clock
 from bot.devhub.auth import Gate, Tokens
 from bot.devhub.courier import Courier
-from bot.devhub.git import Git, GitError
+from bot.devhub.git import Commit, Difference, Git, GitError
 from bot.devhub.manifest import Manifest
-from bot.devhub.model import Account, App, CheckSuite, Repository, World
+from bot.devhub.model import Account, App, CheckSuite, Pull, Repository, World
 from bot.devhub.ratelimit import Meter
 from bot.devhub.shapes import Shapes
 
@@ -28,7 +28,8 @@ class Site:
     gate: Gate
     meter: Meter
     url: str = ""
-    _known: set[tuple[int, str]] = field(default_factory=set)
+    _commits: dict[str, Commit] = field(default_factory=dict)
+    _differences: dict[tuple[str, str], Difference] = field(default_factory=dict)
 
     @property
     def shapes(self) -> Shapes:
@@ -37,16 +38,25 @@ class Site:
     def git(self, repository: Repository) -> Git:
         return Git(repository.path)
 
+    def commit(self, repository: Repository, sha: str) -> Commit:
+        """Return a commit; what was there once stays, for nothing is ever collected. Raises GitError."""
+        key = f"{repository.id} {sha}"
+        if key not in self._commits:
+            self._commits[key] = self.git(repository).commit(sha)
+        return self._commits[key]
+
     def has_commit(self, repository: Repository, sha: str) -> bool:
-        """Tell whether the commit is there; what was there once stays, nothing is ever collected."""
-        key = (repository.id, sha)
-        if key not in self._known:
-            try:
-                self.git(repository).run("cat-file", "-e", f"{sha}^{{commit}}")
-            except GitError:
-                return False
-            self._known.add(key)
-        return True
+        try:
+            return self.commit(repository, sha).sha == sha
+        except GitError:
+            return False
+
+    def full_pull(self, pull: Pull, shapes: Shapes) -> dict[str, Any]:
+        """Return the pull request with its counts, which git is asked for once for each pair of ends."""
+        ends = (pull.base_sha, pull.head_sha)
+        if ends not in self._differences:
+            self._differences[ends] = self.git(pull.repository).difference(*ends)
+        return shapes.full_pull(pull, self._differences[ends])
 
     def suite(self, repository: Repository, sha: str, branch: str | None, before: str | None) -> CheckSuite:
         """Return the App's one check suite of the commit, made when it is first asked for."""

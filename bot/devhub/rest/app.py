@@ -141,7 +141,8 @@ def _chosen(call: Call, installation: Installation, body: Body) -> list[Reposito
 
 def _narrowed(granted: dict[str, str], body: Body) -> dict[str, str]:
     part = body.part("permissions")
-    if part is None:
+    # PyGithub sends an empty object when it wants everything, and GitHub takes it so.
+    if part is None or not part.names():
         return dict(granted)
     wanted = {name: part.text(name, choices=("read", "write", "admin")) or "" for name in part.names()}
     if not all(allows(granted, name, level) for name, level in wanted.items()):

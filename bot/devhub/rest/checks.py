@@ -206,7 +206,7 @@ def _suite(call: Call) -> CheckSuite:
 
 
 def _suite_shape(call: Call, suite: CheckSuite) -> dict[str, Any]:
-    head = call.site.git(call.repository).commit(suite.sha)
+    head = call.site.commit(call.repository, suite.sha)
     shape = call.shapes.check_suite(call.repository, suite, call.site.app, head)
     return shape | {"repository": call.shapes.repository(call.repository)}
 

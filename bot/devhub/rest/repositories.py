@@ -48,7 +48,7 @@ def get_commit(call: Call) -> Answer:
     sha = git.resolve(call.arguments["ref"])
     if sha is None:
         raise ApiError(422, f"No commit found for SHA: {call.arguments['ref']}")
-    return Answer(call.shapes.commit(call.repository, git.commit(sha)))
+    return Answer(call.shapes.commit(call.repository, call.site.commit(call.repository, sha)))
 
 
 @routes.add("GET", "/repos/{owner}/{repo}/git/trees/{tree_sha}", "contents:read")
@@ -103,17 +103,17 @@ def get_pull(call: Call) -> Answer:
     pull = call.repository.pulls.get(call.arguments["pull_number"])
     if pull is None:
         raise not_found()
-    return Answer(call.shapes.full_pull(pull, call.site.git(call.repository)))
+    return Answer(call.site.full_pull(pull, call.shapes))
 
 
-@routes.add("GET", "/repos/{owner}/{repo}/commits/{ref}/pulls", "pull_requests:read")
+@routes.add("GET", "/repos/{owner}/{repo}/commits/{commit_sha}/pulls", "pull_requests:read")
 def list_pulls_of_commit(call: Call) -> Answer:
     found = [pull for pull in call.repository.pulls.values() if _has(call, pull)]
     return call.listed(found, call.shapes.pull)
 
 
 def _has(call: Call, pull: Pull) -> bool:
-    return bool(pull.head_sha == call.arguments["ref"])
+    return bool(pull.head_sha == call.arguments["commit_sha"])
 
 
 def _entry(url: str, line: str) -> Json:

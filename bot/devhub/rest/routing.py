@@ -147,9 +147,10 @@ def _answer(site: Site, route: Route, arguments: dict[str, Any]) -> Response:
         response = _response(answer.value, answer.status, answer.headers or {})
     except ApiError as error:
         response = _response(error.body, error.status, error.headers)
+    response = _unless_known(site, actor, response)
     for name, value in site.meter.headers(actor.name).items():
         response.headers[name] = value
-    return _unless_known(site, actor, response)
+    return response
 
 
 def _check_manners(site: Site, actor: Actor, route: Route) -> None:
@@ -176,6 +177,8 @@ def _unless_known(site: Site, actor: Actor, response: Response) -> Response:
         return response
     response.add_etag(weak=True)
     response.make_conditional(request)
+    # Werkzeug's own time; the server stamps the answer with our clock.
+    del response.headers["Date"]
     if response.status_code == 304:
         site.meter.give_back(actor.name)
     return response

@@ -1,0 +1,56 @@
+"""Comments: the App writes one, people write others, everybody hears."""
+
+import pytest
+
+from bot.clock import ManualClock
+from bot.devhub import DevHub, Pull
+from tests.devhub.client import Client
+
+pytestmark = pytest.mark.service
+COMMENTS = "/repos/acme/digits/issues/1/comments"
+
+
+def test_the_app_comments_and_edits(hub: DevHub, client: Client, pull: Pull, clock: ManualClock) -> None:
+    made = client.post(COMMENTS, {"body": "accuracy: 0.9"})
+    assert made.status_code == 201
+    assert made.json()["user"]["login"] == "experiment-ci[bot]"
+    assert made.json()["user"]["type"] == "Bot"
+    clock.advance(60)
+    edited = client.patch(made.json()["url"], {"body": "accuracy: 0.95"}).json()
+    assert edited["updated_at"] > edited["created_at"]
+    assert [comment.body for comment in pull.comments] == ["accuracy: 0.95"]
+    assert client.get(COMMENTS).json() == [edited]
+    told = [(d.event, d.action) for d in hub.deliveries[-2:]]
+    assert told == [("issue_comment", "created"), ("issue_comment", "edited")], "GitHub tells an App of its own too"
+    assert hub.deliveries[-1].payload["changes"] == {"body": {"from": "accuracy: 0.9"}}
+
+
+def test_a_comment_of_a_person_carries_no_commit(hub: DevHub, pull: Pull) -> None:
+    hub.comment(pull, "/run", by=hub.add_user("zoe"))
+    payload = hub.deliveries[-1].payload
+    assert payload["comment"]["author_association"] == "NONE"
+    assert payload["issue"]["pull_request"]["url"].endswith("/pulls/1")
+    assert pull.head_sha not in str(payload), "GitHub's trap: whoever acts on it must ask for the head"
+
+
+def test_a_comment_on_a_commit(hub: DevHub, pull: Pull) -> None:
+    hub.comment_on_commit(pull.repository, pull.head_sha, "/run")
+    assert hub.deliveries[-1].event == "commit_comment"
+    assert hub.deliveries[-1].payload["comment"]["commit_id"] == pull.head_sha
+
+
+def test_sizes_are_in_characters(client: Client, pull: Pull) -> None:
+    assert client.post(COMMENTS, {"body": "é" * 65_536}).status_code == 201
+    for bad in ("x" * 65_537, "", "  \n"):
+        answer = client.post(COMMENTS, {"body": bad})
+        assert answer.status_code == 422
+        assert answer.json()["errors"][0]["resource"] == "IssueComment"
+    assert len(pull.comments) == 1
+
+
+def test_there_must_be_something_to_comment_on(client: Client, pull: Pull) -> None:
+    assert client.post("/repos/acme/digits/issues/2/comments", {"body": "x"}).status_code == 404
+    assert client.patch("/repos/acme/digits/issues/comments/1", {"body": "x"}).status_code == 404
+    made = client.post(COMMENTS, {"body": "x"}).json()
+    assert client.delete(made["url"]).status_code == 204
+    assert client.get(made["url"]).status_code == 404

@@ -1,0 +1,191 @@
+"""What all calls have in common: pages, ETags, redirects, errors, limits, the record; and the rest of single ones."""
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from bot.clock import ManualClock
+from bot.devhub import DevHub, Limits, Link, Pull, Repository
+from tests.devhub.client import Client
+
+pytestmark = pytest.mark.service
+REPO = "/repos/acme/digits"
+
+
+def test_an_unchanged_answer_is_not_sent_again_and_costs_nothing(client: Client, pull: Pull) -> None:
+    first = client.get(f"{REPO}/pulls/1")
+    known = {"If-None-Match": first.headers["ETag"]}
+    again = client.get(f"{REPO}/pulls/1", headers=known)
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["X-RateLimit-Remaining"] == first.headers["X-RateLimit-Remaining"]
+    client.hub.edit_pull(pull, "Another title")
+    assert client.get(f"{REPO}/pulls/1", headers=known).status_code == 200
+
+
+def test_lists_come_in_pages_that_lead_to_each_other(hub: DevHub, client: Client, pull: Pull) -> None:
+    for number in range(7):
+        hub.comment(pull, f"comment {number}")
+    page = client.get(f"{REPO}/issues/1/comments?per_page=3")
+    seen = [comment["body"] for comment in page.json()]
+    assert "prev" not in page.links
+    while "next" in page.links:
+        page = client.get(page.links["next"]["url"])
+        seen += [comment["body"] for comment in page.json()]
+    assert seen == [f"comment {number}" for number in range(7)]
+    assert page.links["prev"]["url"].endswith("page=2")
+    assert len(client.get(f"{REPO}/issues/1/comments?per_page=1000").json()) == 7
+
+
+def test_pulls_are_found_by_head_base_and_state(hub: DevHub, client: Client, pull: Pull) -> None:
+    def numbers(query: str) -> list[int]:
+        return [each["number"] for each in client.get(f"{REPO}/pulls?{query}").json()]
+
+    assert numbers("head=acme:better") == [1]
+    assert numbers("head=zoe:better") == []
+    assert numbers("base=other") == []
+    hub.close_pull(pull)
+    assert numbers("") == []
+    assert numbers("state=closed") == [1]
+    assert numbers("state=all") == [1]
+    of_commit = client.get(f"{REPO}/commits/{pull.head_sha}/pulls").json()
+    assert [each["number"] for each in of_commit] == [1]
+
+
+def test_a_pull_counts_what_it_changes(client: Client, pull: Pull) -> None:
+    answer = client.get(f"{REPO}/pulls/1").json()
+    assert [answer[name] for name in ("commits", "additions", "deletions", "changed_files")] == [1, 1, 1, 1]
+
+
+def test_a_renamed_repository_redirects(hub: DevHub, client: Client, repository: Repository, pull: Pull) -> None:
+    hub.rename_repository(repository, "numbers")
+    moved = client.get(f"{REPO}/pulls/1")
+    assert moved.status_code == 301
+    there = client.get(moved.headers["Location"])
+    assert there.json()["base"]["repo"]["full_name"] == "acme/numbers"
+    assert hub.deliveries[-1].payload["changes"] == {"repository": {"name": {"from": "digits"}}}
+
+
+def test_the_prefix_of_github_enterprise_works_and_stays(client: Client, pull: Pull) -> None:
+    answer = client.get(f"/api/v3{REPO}/pulls/1").json()
+    assert answer["url"] == f"{client.hub.url}/api/v3{REPO}/pulls/1"
+    assert answer["html_url"] == f"{client.hub.url}/acme/digits/pull/1"
+    assert client.get(answer["url"]).status_code == 200
+
+
+def test_errors_have_githubs_shape(client: Client, sha: str) -> None:
+    missing = client.get(f"{REPO}/pulls/9")
+    assert missing.status_code == 404
+    assert missing.json() == {
+        "message": "Not Found",
+        "documentation_url": "https://docs.github.com/rest",
+        "status": "404",
+    }
+    bad = client.send("POST", f"{REPO}/check-runs", f"Bearer {client.token}", data=b"{")
+    assert (bad.status_code, bad.json()["message"]) == (400, "Problems parsing JSON")
+    for listed in (b"[]", b"null"):
+        bad = client.send("POST", f"{REPO}/check-runs", f"Bearer {client.token}", data=listed)
+        assert (bad.status_code, bad.json()["message"]) == (400, "Body should be a JSON object")
+    assert client.get(REPO, headers={"User-Agent": ""}).status_code == 403
+
+
+def test_trees_show_links_for_what_they_are(hub: DevHub, client: Client, repository: Repository) -> None:
+    sha = hub.commit_files(repository, {".ps_project/config.yaml": Link("/etc/hostname")})
+    tree = client.get(f"{REPO}/git/trees/{sha}?recursive=1").json()["tree"]
+    entry = next(each for each in tree if each["path"] == ".ps_project/config.yaml")
+    assert entry["mode"] == "120000"
+    blob = client.get(entry["url"]).json()
+    assert base64.b64decode(blob["content"]) == b"/etc/hostname"
+    assert client.get(f"{REPO}/git/trees/{'f' * 40}").status_code == 404
+    assert client.get(f"{REPO}/git/blobs/--help").status_code == 404
+
+
+def test_every_request_is_written_down_with_its_bodies(hub: DevHub, client: Client, sha: str) -> None:
+    hub.requests.clear()
+    client.post(f"{REPO}/check-runs", {"name": "x", "head_sha": sha})
+    client.get(f"/api/v3{REPO}")
+    client.get(f"{REPO}/pulls/9")
+    first, second, third = hub.requests
+    assert (first.method, first.route, first.status) == ("POST", "/repos/{owner}/{repo}/check-runs", 201)
+    assert json.loads(first.body) == {"name": "x", "head_sha": sha}
+    assert json.loads(first.answer)["name"] == "x"
+    assert second.route == "/repos/{owner}/{repo}"
+    assert third.status == 404
+    assert hub.requests.count("GET") == 2
+    assert hub.requests.count(route="/repos/{owner}/{repo}/pulls/{pull_number}", status=404) == 1
+    assert first.actor == f"installation {hub.installation('acme').id}"
+
+
+class TestLimits:
+    """Each with small figures of its own, but the last."""
+
+    def hub_with(self, limits: Limits | None, tmp_path: Path, clock: ManualClock) -> tuple[DevHub, Client]:
+        hub = DevHub(tmp_path / "limited", clock, limits=limits).start()
+        repository = hub.create_repository("acme", "digits")
+        hub.commit_files(repository, {"a": "b"}, branch="main")
+        hub.commit_files(repository, {"a": "c"}, branch="side")
+        hub.open_pull(repository, head="side")
+        return hub, Client(hub, clock).login()
+
+    def test_requests_an_hour(self, tmp_path: Path, clock: ManualClock) -> None:
+        hub, client = self.hub_with(Limits(hourly=3), tmp_path, clock)
+        assert [client.get(REPO).headers["X-RateLimit-Remaining"] for _ in range(3)] == ["2", "1", "0"]
+        refused = client.get(REPO)
+        assert refused.status_code == 403
+        assert "API rate limit exceeded" in refused.json()["message"]
+        assert refused.headers["X-RateLimit-Remaining"] == "0"
+        assert int(refused.headers["X-RateLimit-Reset"]) == clock.now() // 1_000_000 + 3600
+        assert client.get("/rate_limit").json()["rate"]["remaining"] == 0, "asking is free"
+        clock.advance(3600)
+        client.login()
+        assert client.get(REPO).status_code == 200
+        hub.close()
+
+    def test_writes_a_minute_and_an_hour(self, tmp_path: Path, clock: ManualClock) -> None:
+        hub, client = self.hub_with(Limits(writes_a_minute=2, writes_an_hour=3), tmp_path, clock)
+
+        def comment() -> tuple[int, str | None]:
+            answer = client.post(f"{REPO}/issues/1/comments", {"body": "x"})
+            return answer.status_code, answer.headers.get("Retry-After")
+
+        assert [comment()[0] for _ in range(2)] == [201, 201]
+        clock.advance(20)
+        assert comment() == (403, "40")
+        assert client.get(REPO).status_code == 200
+        clock.advance(40)
+        assert comment()[0] == 201
+        assert comment() == (403, "3540")
+        hub.close()
+
+    def test_points_a_minute_of_one_endpoint(self, tmp_path: Path, clock: ManualClock) -> None:
+        hub, client = self.hub_with(Limits(points_a_minute=6), tmp_path, clock)
+        assert client.post(f"{REPO}/issues/1/comments", {"body": "x"}).status_code == 201
+        assert client.post(f"{REPO}/issues/1/comments", {"body": "x"}).status_code == 403
+        assert client.get(f"{REPO}/issues/1/comments").status_code == 200, "another endpoint"
+        hub.close()
+
+    def test_github_s_own_figures_are_the_default_and_can_be_lifted(self, tmp_path: Path, clock: ManualClock) -> None:
+        hub, client = self.hub_with(Limits(), tmp_path, clock)
+        statuses = [client.post(f"{REPO}/issues/1/comments", {"body": "x"}).status_code for _ in range(81)]
+        assert statuses == [201] * 80 + [403]
+        hub.close()
+        hub, client = self.hub_with(None, tmp_path / "free", clock)
+        assert {client.post(f"{REPO}/issues/1/comments", {"body": "x"}).status_code for _ in range(82)} == {201}
+        hub.close()
+
+
+def test_devhub_can_be_down_for_a_while_and_remembers(hub: DevHub, client: Client, repository: Repository) -> None:
+    url = hub.url
+    hub.close()
+    with pytest.raises(OSError, match="refused"):
+        client.get(REPO)
+    hub.start()
+    assert hub.url == url
+    assert client.get(REPO).status_code == 200
+
+
+def test_names_that_cannot_be(hub: DevHub, repository: Repository) -> None:
+    for owner, name in (("acme", "digits"), ("repos", "x"), ("a/b", "x"), ("acme", ".."), ("acme", "x.git"), ("", "x")):
+        with pytest.raises(ValueError, match=r"cannot be the name|exists already"):
+            hub.create_repository(owner, name)
