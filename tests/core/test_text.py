@@ -29,6 +29,7 @@ def spaces_aside(shown: str) -> str:
 @given(hostile)
 @example("---\n")
 @example("1.\n")
+@settings(deadline=None)
 def test_plain_text_reads_like_itself_in_a_paragraph(words: str) -> None:
     page = Page(f"We say\n{plain(words)}\n")
     assert page.tags == ["p"]
@@ -37,6 +38,7 @@ def test_plain_text_reads_like_itself_in_a_paragraph(words: str) -> None:
 
 
 @given(hostile)
+@settings(deadline=None)
 def test_plain_text_reads_like_itself_at_the_beginning(words: str) -> None:
     page = Page(plain(words))
     assert set(page.tags) <= {"p"}
@@ -44,6 +46,7 @@ def test_plain_text_reads_like_itself_at_the_beginning(words: str) -> None:
 
 
 @given(hostile, hostile)
+@settings(deadline=None)
 def test_a_table_keeps_its_columns(words: str, more: str) -> None:
     page = Page(f"| a | b | c |\n| --- | --- | --- |\n| {plain(words)} | {code(more)} | end |\n")
     assert page.rows == [3, 3]
@@ -54,6 +57,7 @@ def test_a_table_keeps_its_columns(words: str, more: str) -> None:
 
 
 @given(hostile)
+@settings(deadline=None)
 def test_inline_code_is_one_piece_of_code(words: str) -> None:
     page = Page(f"is {code(words)} so")
     assert page.tags == ["p", "code"]
@@ -62,6 +66,7 @@ def test_inline_code_is_one_piece_of_code(words: str) -> None:
 
 
 @given(hostile)
+@settings(deadline=None)
 def test_a_code_block_holds_what_it_was_given(words: str) -> None:
     page = Page(f"before\n\n{fenced(words)}\n\nafter")
     assert page.tags == ["p", "pre", "code", "p"]
@@ -70,6 +75,7 @@ def test_a_code_block_holds_what_it_was_given(words: str) -> None:
 
 
 @given(hostile)
+@settings(deadline=None)
 def test_a_link_is_ours_alone(words: str) -> None:
     page = Page(f"see {link(words, 'https://ci.example.org/e/1?token=a_b*c')} there")
     assert page.links == ["https://ci.example.org/e/1?token=a_b%2Ac"]
@@ -77,6 +83,7 @@ def test_a_link_is_ours_alone(words: str) -> None:
 
 
 @given(hostile)
+@settings(deadline=None)
 def test_nobody_can_forge_our_marker(words: str) -> None:
     for shown in (plain(words), code(words), fenced(words)):
         assert MARKER not in shown
@@ -84,13 +91,14 @@ def test_nobody_can_forge_our_marker(words: str) -> None:
 
 
 @given(hostile)
+@settings(deadline=None)
 def test_everything_can_be_sent(words: str) -> None:
     for shown in (clean(words), line(words), prose(words), plain(words), code(words), fenced(words)):
         shown.encode()  # a lone surrogate would raise
 
 
 @given(hostile, st.integers(1_000, 1_400))
-@settings(max_examples=50)
+@settings(deadline=None, max_examples=50)
 def test_a_text_that_is_too_long_is_cut_whole(words: str, limit: int) -> None:
     log = fenced(f"{words}é" * 200)
     long = f"start {plain(words)}\n\n<details>\n<summary>log</summary>\n\n{log}\n\n</details>\n\nend"

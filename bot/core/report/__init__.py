@@ -1,7 +1,7 @@
 """What the bot says on GitHub: facts in, desired checks and comments out. The words stand in templates/report/."""
 
 from bot.core.report.checks import desired_checks
-from bot.core.report.comment import desired_comment, is_ours
+from bot.core.report.comment import desired_comment
 from bot.core.report.facts import (
     CommitFacts,
     EarlierCommit,
@@ -31,6 +31,5 @@ __all__ = [
     "Status",
     "desired_checks",
     "desired_comment",
-    "is_ours",
     "metrics_of",
 ]

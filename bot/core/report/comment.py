@@ -28,11 +28,6 @@ def desired_comment(pull: PullFacts, renderer: Renderer) -> CommentView | None:
     return CommentView(f"{fit(body, COMMENT_BYTES)}\n\n{MARKER}", seen.standing.is_done)
 
 
-def is_ours(body: str) -> bool:
-    """Tell whether a comment of our own account is the sticky one."""
-    return body.rstrip().endswith(MARKER)
-
-
 def _has_verdict(seen: Overview) -> bool:
     """Tell whether there is something worth an e-mail: not that a workflow was left out, nor that a run was stopped."""
     if any(trouble.standing.conclusion is not Conclusion.CANCELLED for trouble in seen.troubles):

@@ -100,9 +100,13 @@ class ExperimentFacts:
         return None if begun is None or ended is None else ended - begun
 
     @property
+    def has_run(self) -> bool:
+        return self.entered(State.RUNNING) is not None
+
+    @property
     def is_over(self) -> bool:
         """Tell whether nothing about it will change: it ended, and what it left has been read (if it ran at all)."""
-        return self.state.is_final and (self.metrics_read or self.entered(State.RUNNING) is None)
+        return self.state.is_final and (self.metrics_read or not self.has_run)
 
 
 @dataclass(frozen=True)

@@ -68,8 +68,7 @@ def of_experiment(run: RunFacts, x: ExperimentFacts) -> Standing:
         return _done(Conclusion.TIMED_OUT if timed_out else _ENDS[x.state])
     if x.state in (State.CREATED, State.PENDING):
         return Standing(Status.QUEUED)
-    has_begun = x.entered(State.RUNNING) is not None
-    return Standing(Status.IN_PROGRESS, phase="running" if has_begun else "starting")
+    return Standing(Status.IN_PROGRESS, phase="running" if x.has_run else "starting")
 
 
 def of_gate(run: RunFacts, x: ExperimentFacts, result: GateResult) -> Standing:

@@ -153,6 +153,18 @@ PUSHED = replace(
 )
 PICTURED = replace(SUCCEEDED, picture_url="https://ci.example.org/p/5f0c9a7e.png", report_md=None)
 RUNNING_TOO = replace(RUNNING, public_id="01hx3v9k2m7qg", workflow="large", step="fit")
+OVER_LIMIT = experiment(
+    State.FAILED,
+    peak_memory_mb=4102,
+    reason="4102 MB of memory used, more than the 4096 MB of `small`",
+    gates=BROKEN.gates,
+    log_tail="loading the data\n",
+)
+MISSING_DATA = experiment(
+    State.FAILED,
+    timeline=timeline(State.CREATED, State.PENDING, State.PROVISIONING, State.FAILED),
+    reason="the working directory `src` is not in the commit",
+)
 KILLED = experiment(
     State.FAILED,
     attempt=2,

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.core.gates import Range
@@ -54,6 +54,7 @@ def test_durations_have_two_units(length: int, shown: str) -> None:
 
 
 @given(st.integers(0, 4_000_000_000))
+@settings(deadline=None)
 def test_dates_and_times_are_those_of_the_calendar(seconds: int) -> None:
     moment = datetime.fromtimestamp(seconds, UTC)
     shown = f"{figures.date(seconds * SECOND)} {figures.time_of_day(seconds * SECOND)}"

@@ -33,7 +33,7 @@ def assert_harmless(markdown: str, columns: set[int]) -> None:
 
 @given(weapons)
 @example(hostile.WEAPON)
-@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.too_slow])
 def test_checks_hold_only_what_is_ours(weapon: str) -> None:
     for view in desired_checks(hostile.commit(weapon), RENDERER):
         assert_harmless(view.summary, {4, 7})
@@ -46,7 +46,7 @@ def test_checks_hold_only_what_is_ours(weapon: str) -> None:
 
 @given(weapons)
 @example(hostile.WEAPON)
-@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.too_slow])
 def test_the_comment_holds_only_what_is_ours(weapon: str) -> None:
     earlier = e.replace(hostile.EARLIER, title=weapon, verdict=weapon)
     view = desired_comment(e.pull(hostile.commit(weapon), earlier), RENDERER)

@@ -24,6 +24,8 @@ SITUATIONS: dict[str, Callable[[], str]] = {
     "checks-metric-absent": lambda: checks(e.commit(e.ABSENT_METRIC)),
     "checks-command-failed": lambda: checks(e.commit(e.BROKEN)),
     "checks-out-of-memory": lambda: checks(e.commit(e.KILLED)),
+    "checks-memory-limit": lambda: checks(e.commit(e.OVER_LIMIT)),
+    "checks-failed-before": lambda: checks(e.commit(e.MISSING_DATA)),
     "checks-timed-out": lambda: checks(e.commit(e.TIMED_OUT)),
     "checks-platform-error": lambda: checks(e.commit(e.PLATFORM)),
     "checks-cancelled": lambda: checks(e.commit(e.SUPERSEDED)),
