@@ -25,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit status: 0 well, 1 not well, 2 wrong usage or settings."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for chatty in ("alembic", "werkzeug"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         return int(options.run(options))
     except settings.SettingsError as error:

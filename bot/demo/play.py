@@ -6,6 +6,7 @@ import shutil
 import socket
 from pathlib import Path
 
+import requests
 import yaml
 
 from bot.backends.base import BackendUnavailable
@@ -20,6 +21,7 @@ from bot.store.database import Database
 from bot.up import Processes
 
 REPORT = Path("demo-report.json")
+_START = 30.0
 _PATIENCE = 150.0
 """Seconds that everything may take after the push; comments are written at most once a minute."""
 
@@ -54,6 +56,7 @@ class Demo:
             self._terminal.say(
                 f"devhub, your own GitHub: {hub.url}\nthe bot's pages:         {environ['PUBLIC_URL']}\n"
             )
+            self._await_ready(environ["PUBLIC_URL"], bot)
             self._commits["main"] = people.create()
             for change in CHANGES:
                 pull, self._commits[change.branch] = people.propose(change)
@@ -65,6 +68,19 @@ class Demo:
             return status
         finally:
             bot.stop()
+
+    def _await_ready(self, url: str, bot: Processes) -> None:
+        """Wait until the bot answers and its worker is alive: GitHub delivers each webhook once, and so does devhub."""
+        end = self._clock.monotonic() + _START
+        while self._clock.monotonic() < end:
+            try:
+                if requests.get(f"{url}/readyz", timeout=5).ok:
+                    return
+            except requests.ConnectionError:
+                pass
+            self._clock.sleep(0.1)
+            bot.tend()
+        raise TimeoutError(f"the bot did not start within {_START:g} s; what it said stands above")
 
     def _environ(self, hub: DevHub, python: Path) -> dict[str, str]:
         """Return the bot's environment: what a real one has, with devhub in GitHub's place."""
