@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from io import BytesIO
+from itertools import accumulate
 from math import ceil, nan
 from typing import Any
+from unicodedata import east_asian_width
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -19,6 +21,8 @@ WIDTH = 8.0
 _INK, _SOFT, _GRID, _PAPER = "#1f2328", "#59636e", "#d9dee4", "#ffffff"
 _CURVES = ("#0969da", "#bc4c00", "#8250df", "#1a7f37")
 _TARGET = "#1a7f37"
+_ROOM = 90
+"""Letters of a title that fit into the picture's width."""
 _LARGEST = 1e300
 """Beyond that, matplotlib's own arithmetic overflows."""
 
@@ -55,7 +59,7 @@ def render(title: str, panels: Sequence[Panel]) -> bytes:
         figure.suptitle(shown(title, 90), x=0.01, ha="left", fontsize=10, fontweight="bold", color=_INK)
         grid = figure.subplots(rows, columns, squeeze=False).flat
         for axes, panel in zip(grid, panels, strict=False):
-            _draw(axes, panel)
+            _draw(axes, panel, room=_ROOM // columns)
         for axes in grid[len(panels) :]:
             axes.set_axis_off()
         file = BytesIO()
@@ -63,14 +67,21 @@ def render(title: str, panels: Sequence[Panel]) -> bytes:
     return file.getvalue()
 
 
-def shown(text: str, limit: int) -> str:
-    """Return the text without what has no shape of its own (control characters, direction marks), and not too long."""
-    plain = "".join(character if character.isprintable() else "·" for character in text)
-    return plain if len(plain) <= limit else f"{plain[: limit - 1]}…"
+def shown(text: str, room: int) -> str:
+    """Return the text without what has no shape of its own (control characters, direction marks), and not too long.
+
+    `room` is in letters; the wide ones of East Asia count as two.
+    """
+    plain = "".join(character if character.isprintable() else "·" for character in text[: room + 1])
+    widths = accumulate(2 if east_asian_width(character) in "WF" else 1 for character in plain)
+    fits = sum(width <= room for width in widths)
+    return plain if fits == len(plain) else f"{plain[: max(fits - 1, 0)]}…"
 
 
-def _draw(axes: Axes, panel: Panel) -> None:
-    axes.set_title(shown(panel.title, 36), loc="left", fontsize=9)
+def _draw(axes: Axes, panel: Panel, room: int) -> None:
+    target = "" if panel.low is None and panel.high is None else f"target {Range(panel.low, panel.high)}"
+    axes.set_title(shown(panel.title, max(room - len(target), 8)), loc="left", fontsize=9)
+    axes.set_title(target, loc="right", fontsize=7, color=_TARGET)
     if not any(value is not None and abs(value) <= _LARGEST for curve in panel.curves for value in curve.values):
         axes.text(0.5, 0.5, "no finite value", transform=axes.transAxes, ha="center", color=_SOFT)
         axes.set(xticks=[], yticks=[])
@@ -94,9 +105,6 @@ def _draw(axes: Axes, panel: Panel) -> None:
 
 def _show_target(axes: Axes, panel: Panel) -> None:
     """Shade the values that pass, and draw their limits where they are near enough not to flatten the curve."""
-    if panel.low is None and panel.high is None:
-        return
-    axes.set_title(f"target {Range(panel.low, panel.high)}", loc="right", fontsize=7, color=_TARGET)
     bottom, top = axes.get_ylim()
     near = [limit for limit in (panel.low, panel.high) if limit is not None and _is_near(limit, bottom, top)]
     rim = (top - bottom) / 10

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.core.pointer import PointerError, number_pointers, resolve
@@ -67,10 +67,11 @@ def test_an_object_may_have_keys_that_look_like_bad_indices() -> None:
 JSON = st.recursive(
     st.floats(allow_nan=False) | st.booleans() | st.none() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=20,
+    max_leaves=8,
 )
 
 
+@settings(max_examples=30)
 @given(JSON)
 def test_every_pointer_to_a_number_leads_to_it(document: Any) -> None:
     for pointer in number_pointers(document):
