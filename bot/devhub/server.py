@@ -116,7 +116,7 @@ class DevHub(People):
         assert self._server is not None  # noqa: S101 - for the type checker
         self._traffic.closing.clear()
         self.courier.start()
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), name="devhub", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), name="devhub", daemon=True).start()
         return self
 
     def close(self) -> None:

@@ -118,11 +118,16 @@ def errors_in_exchange(exchange: Any) -> list[str]:
     found = []
     if exchange.status < 400:
         found += [f"request: {e}" for e in errors_in_request(exchange.method, exchange.route, exchange.body)]
-    if exchange.status != 304:
-        found += [
-            f"answer: {e}" for e in errors_in_answer(exchange.method, exchange.route, exchange.status, exchange.answer)
-        ]
-    return [f"{place}: {error}" for error in found]
+    return [f"{place}: {error}" for error in found] + errors_in_answer_of(exchange)
+
+
+def errors_in_answer_of(exchange: Any) -> list[str]:
+    """Return what is wrong with the answer alone."""
+    place = f"{exchange.method} {exchange.route} {exchange.status}"
+    if exchange.status == 304:
+        return [] if exchange.answer == b"" else [f"{place}: a 304 has no body"]
+    found = errors_in_answer(exchange.method, exchange.route, exchange.status, exchange.answer)
+    return [f"{place}: answer: {error}" for error in found]
 
 
 def _errors(where: list[str], value: Any) -> list[str]:

@@ -1,0 +1,103 @@
+"""A day at devhub in which everything happens once: every call is made, every event sent."""
+
+from pathlib import Path
+
+from bot.clock import ManualClock
+from bot.devhub import DevHub, Pull, Repository
+from tests.devhub.client import Client
+
+REPO = "/repos/acme/digits"
+NOTE = {"path": "train.py", "start_line": 1, "end_line": 1, "annotation_level": "failure", "message": "m", "title": "t"}
+ACTION = {"label": "Stop", "description": "Stop the experiment", "identifier": "stop"}
+
+
+def live_through(root: Path, clock: ManualClock) -> DevHub:
+    """Return a devhub, closed again, whose `requests` and `deliveries` are full."""
+    with DevHub(root, clock) as hub:
+        hub.add_organization("acme")
+        repository = hub.create_repository("acme", "digits", private=True)
+        sha = hub.commit_files(repository, {"train.py": "print(1)"})
+        hub.commit_files(repository, {"train.py": "print(2)"}, branch="better")
+        pull = hub.open_pull(repository, head="better", body="Because.")
+        client = Client(hub, clock).login()
+        _write_checks(client, sha, pull.head_sha)
+        _write_comments(client)
+        _read_everything(client, sha)
+        _ask_as_the_app(client, repository)
+        _act(hub, repository, pull, sha)
+        hub.wait_delivered()
+        return hub
+
+
+def _write_checks(client: Client, sha: str, head: str) -> None:
+    output = {"title": "Running", "summary": "s", "text": "t", "annotations": [NOTE]}
+    started = {"status": "in_progress", "started_at": "2023-11-14T22:13:20Z", "external_id": "1"}
+    body = {"name": "experiments", "head_sha": head, "details_url": "https://ci.example.com/1", "output": output}
+    run = client.post(f"{REPO}/check-runs", body | started).json()
+    done = {"status": "completed", "conclusion": "failure", "completed_at": "2023-11-14T22:14:20Z"}
+    client.patch(run["url"], done | {"output": output, "actions": [ACTION]})
+    client.post(f"{REPO}/check-runs", {"name": "train / fit", "head_sha": sha})
+    client.post(f"{REPO}/check-runs", {"name": "train / fit", "head_sha": "f" * 40})
+    client.post(f"{REPO}/check-runs", {"name": "train / fit"})
+
+
+def _write_comments(client: Client) -> None:
+    comments = f"{REPO}/issues/1/comments"
+    client.patch(client.post(comments, {"body": "first"}).json()["url"], {"body": "second"})
+    client.delete(client.post(comments, {"body": "third"}).json()["url"])
+    client.post(comments, {"body": ""})
+    client.post(f"{REPO}/issues/9/comments", {"body": "x"})
+
+
+def _read_everything(client: Client, sha: str) -> None:
+    suite = client.get(f"{REPO}/commits/{sha}/check-suites").json()["check_suites"][0]["id"]
+    run = client.get(f"{REPO}/commits/better/check-runs?filter=all").json()["check_runs"][0]["id"]
+    comment = client.get(f"{REPO}/issues/1/comments").json()[0]["id"]
+    tree = client.get(f"{REPO}/git/trees/{sha}").json()
+    below = (
+        *(f"/check-suites/{suite}", f"/check-suites/{suite}/check-runs", f"/check-runs/{run}"),
+        *(f"/check-runs/{run}/annotations", "/issues/1", f"/issues/comments/{comment}", "", "/pulls", "/pulls/1"),
+        *("/pulls/9", f"/commits/{sha}", f"/commits/{sha}/pulls", f"/git/blobs/{tree['tree'][0]['sha']}"),
+        "/collaborators/acme/permission",
+    )
+    for path in below:
+        client.get(REPO + path)
+    for path in ("/installation/repositories", "/rate_limit", "/meta"):
+        client.get(path)
+    known = client.get(f"{REPO}/pulls/1").headers["ETag"]
+    client.get(f"{REPO}/pulls/1", headers={"If-None-Match": known})
+
+
+def _ask_as_the_app(client: Client, repository: Repository) -> None:
+    number = client.hub.installation("acme").id
+    client.mint(repository_ids=[repository.id], permissions={"contents": "read"})
+    client.mint(permissions={"contents": "write"})
+    paths = ("/app", "/app/installations", f"/app/installations/{number}", f"{REPO}/installation", "/app/hook/config")
+    for path in (*paths, "/app/hook/deliveries", "/app/hook/deliveries/1"):
+        client.as_app("GET", path)
+    client.as_app("POST", "/app/hook/deliveries/1/attempts")
+    client.send("GET", "/app", "Bearer a.b.c")
+    Client(client.hub, client.clock).login().delete("/installation/token")
+
+
+def _act(hub: DevHub, repository: Repository, pull: Pull, sha: str) -> None:
+    hub.tag(repository, "v1", sha)
+    comment = hub.comment(pull, "/run", by=hub.add_user("zoe"))
+    hub.edit_comment(pull, comment, "/run again")
+    hub.comment_on_commit(repository, sha, "/run")
+    fork = hub.fork(repository, "zoe")
+    hub.commit_files(fork, {"evil.py": ""}, branch="evil")
+    hub.open_pull(repository, head="evil", head_repository=fork, draft=True)
+    hub.mark_ready(repository.pulls[2])
+    hub.edit_pull(pull, "Another title")
+    run = hub.check(repository, pull.head_sha, "experiments")
+    hub.rerequest_check_run(repository, run)
+    hub.request_action(repository, run, "stop")
+    hub.rerequest_check_suite(repository, repository.suites[sha])
+    hub.close_pull(pull)
+    hub.reopen_pull(pull)
+    hub.commit_files(repository, {"train.py": "print(3)"}, branch="better")
+    hub.request_merge_group(pull)
+    hub.merge_pull(pull)
+    hub.delete_branch(repository, "better")
+    hub.rename_repository(repository, "numbers")
