@@ -1,5 +1,6 @@
 """Files that are whole or not there, after any crash and any loss of power."""
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -7,16 +8,19 @@ from pathlib import Path
 from typing import Any
 
 
-def write_durably(path: Path, value: Mapping[str, Any]) -> None:
-    """Write JSON so that after any crash there is the whole file or none, readable by nobody else."""
-    # The pid keeps two writers apart; which of them wins does not matter, they say the same.
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(file, "w") as stream:
-        json.dump(value, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    unfinished.replace(path)
+def write_once(path: Path, value: Mapping[str, Any]) -> None:
+    """Write JSON that nobody else may read, unless the file is there: of several writers the first one stands."""
+    unfinished = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
+    try:
+        file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(file, "w") as stream:
+            json.dump(value, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(unfinished)
+    finally:
+        unfinished.unlink(missing_ok=True)
     sync_directory(path.parent)
 
 

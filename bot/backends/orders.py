@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bot.backends.durable import write_durably
+from bot.backends.durable import write_once
 from bot.backends.sandbox import Sandbox
 
 VERSION = 1
@@ -32,7 +32,7 @@ class Order:
         """Give the order, unless one was given before: the first stands."""
         if not (run_dir / ORDER).exists():
             value = {**vars(self), "order": VERSION, "sandbox": vars(self.sandbox)}
-            write_durably(run_dir / ORDER, value)
+            write_once(run_dir / ORDER, value)
 
     @staticmethod
     def read(run_dir: Path) -> "Order":
@@ -46,7 +46,7 @@ class Order:
 def cancel(run_dir: Path, reason: str) -> None:
     """Ask for the end; the first reason stands."""
     if not (run_dir / CANCEL).exists():
-        write_durably(run_dir / CANCEL, {"reason": reason})
+        write_once(run_dir / CANCEL, {"reason": reason})
 
 
 def cancel_reason(run_dir: Path) -> str | None:

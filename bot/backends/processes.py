@@ -7,11 +7,13 @@ A pid alone names nobody for long: after an end it is given to somebody else. A 
 import functools
 import os
 import signal
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 _PROC = Path("/proc")
+_MOST_LOOKS = 20
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -69,6 +71,22 @@ def boot_id() -> str:
     return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
 
 
+def everybody_below(pid: int) -> set[int]:
+    """Return what `descendants` does, but miss nobody who changed parents while we looked.
+
+    An orphan goes to a parent that has been looked at already, so one look that finds nobody new is not enough.
+    """
+    found: set[int] = set()
+    quiet_looks = 0
+    for _ in range(_MOST_LOOKS):
+        new = set(descendants(pid)) - found
+        found |= new
+        quiet_looks = 0 if new else quiet_looks + 1
+        if quiet_looks == 2:
+            break
+    return found
+
+
 def descendants(pid: int) -> list[int]:
     """Return the pids of all living processes below `pid`, whatever session or group they put themselves into."""
     found, waiting = [], [pid]
@@ -81,8 +99,8 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def kill_all(pids: list[int]) -> None:
-    """SIGKILL to each. The pids must be fresh from `descendants`."""
+def kill_all(pids: Iterable[int]) -> None:
+    """SIGKILL to each. The pids must be fresh."""
     for pid in pids:
         try:
             os.kill(pid, signal.SIGKILL)

@@ -7,7 +7,7 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bot.backends import processes, sandbox
@@ -49,6 +49,8 @@ class Running:
 
     def release(self, variables: Mapping[str, str]) -> None:
         """Let it begin, with this environment."""
+        if self.marker is not None:
+            variables = {**variables, MARKER: self.marker}
         if self._outer.stdin is not None:
             with contextlib.suppress(BrokenPipeError), self._outer.stdin as pipe:
                 pipe.write(sandbox.script(variables))
@@ -58,7 +60,7 @@ class Running:
 
         The exact figure, which costs more, is asked for only where the quick one is above what is `known` already.
         """
-        pids = self._all()
+        pids = processes.descendants(self._top())
         quick = processes.memory(pids)
         return quick if quick <= known or len(pids) == 1 else processes.shared_memory(pids)
 
@@ -68,10 +70,11 @@ class Running:
         Its first process is stopped instead: it would end at the signal at once, and the walls with it, before the
         others have had the time to save anything.
         """
-        first = self._bootstrap()
+        everybody = processes.everybody_below(self._top())
+        first = self._bootstrap(everybody)
         if first is not None:
             _signal(first, signal.SIGSTOP)
-        for pid in self._others():
+        for pid in everybody - {first}:
             _signal(pid, signal.SIGTERM)
 
     def is_deserted(self) -> bool:
@@ -148,18 +151,18 @@ class Running:
         code = self._outer.returncode
         return code if code >= 0 else None
 
-    def _all(self) -> list[int]:
-        """Without walls all orphans become the supervisor's own children; it has no others."""
-        return processes.descendants(os.getpid() if self.marker is not None else self._first.pid)
+    def _top(self) -> int:
+        """Return the pid that all are below: without walls orphans become the supervisor's, which has no others."""
+        return os.getpid() if self.marker is not None else self._first.pid
 
-    def _bootstrap(self) -> int | None:
+    def _bootstrap(self, pids: Iterable[int]) -> int | None:
         if self.marker is not None:
             return self._outer.pid
-        return next((pid for pid in self._all() if processes.inner_pid(pid) == 2), None)
+        return next((pid for pid in pids if processes.inner_pid(pid) == 2), None)
 
-    def _others(self) -> list[int]:
-        first = self._bootstrap()
-        return [pid for pid in self._all() if pid != first]
+    def _others(self) -> set[int]:
+        everybody = processes.everybody_below(self._top())
+        return everybody - {self._bootstrap(everybody)}
 
     def _kill_rest(self) -> None:
         """Kill until nobody is left: what is being started while we kill is found by the next look."""
@@ -171,7 +174,7 @@ class Running:
 
     def _is_anybody_left(self) -> bool:
         if self.marker is not None:
-            left = self._all()
+            left = processes.everybody_below(self._top())
             processes.kill_all(left)
             return bool(left)
         return self._first.is_alive() and (self._first.send(signal.SIGKILL) or True)

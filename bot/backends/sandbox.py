@@ -208,8 +208,7 @@ def environment(sandbox: Sandbox, places: Places, wanted: Mapping[str, str]) -> 
         WORKSPACE: places.workspace,
         HOME: f"{scratch}/home",
     }
-    real_tmp = f"{scratch}/tmp"
-    everything = known | {"TMPDIR": real_tmp} | dict(wanted)
+    everything = known | {"TMPDIR": str(Path(scratch, "tmp"))} | dict(wanted)
     return {name: _translated(value, real) for name, value in everything.items()}
 
 
