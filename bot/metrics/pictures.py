@@ -37,13 +37,6 @@ class PictureStore:
         self._keep(name, picture)
         return name
 
-    def path(self, name: str) -> Path | None:
-        """Return where the picture of that name lies, None when there is none or the name is no name of ours."""
-        if len(name) != 64 or not set(name) <= set("0123456789abcdef"):
-            return None
-        path = self._folder / f"{name}.png"
-        return path if path.is_file() else None
-
     def _keep(self, name: str, picture: bytes) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         # Written aside and renamed, so that nobody is ever served half a picture.

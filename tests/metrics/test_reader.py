@@ -238,17 +238,9 @@ class TestPictures:
         store = PictureStore(tmp_path / "pictures", reader)
         name = store.draw("title", SERIES, GATES)
         assert name is not None
-        path = store.path(name)
-        assert path is not None
-        assert sha256(path.read_bytes()).hexdigest() == name
+        assert sha256((tmp_path / "pictures" / f"{name}.png").read_bytes()).hexdigest() == name
         assert store.draw("title", SERIES, GATES) == name
         assert [file.name for file in (tmp_path / "pictures").iterdir()] == [f"{name}.png"]
-
-    @pytest.mark.parametrize("name", ["", "0" * 64, "../../etc/passwd", "A" * 64, "0" * 63 + "/"])
-    def test_a_name_that_is_none_of_its_own_is_no_picture(
-        self, reader: MetricsReader, tmp_path: Path, name: str
-    ) -> None:
-        assert PictureStore(tmp_path, reader).path(name) is None
 
     def test_a_picture_that_cannot_be_drawn_is_none(self, tmp_path: Path) -> None:
         with closing(MetricsReader(timeout=0.05)) as reader:
