@@ -9,8 +9,8 @@ from cmarkgfm.cmark import Options
 
 _VOID = {"br", "hr", "img", "input"}
 
-# What GitHub makes of text once Markdown is done: mentions, references, and addresses that it would link.
-_ALIVE = re.compile(r"@[a-zA-Z0-9]|#[0-9]|(?i:\bgh-[0-9])|[a-zA-Z]://|(?i:www\.)")
+# What GitHub makes of text once Markdown is done: mentions, references, addresses that it would link, emoji.
+_ALIVE = re.compile(r"@[a-zA-Z0-9]|#[0-9]|(?i:\bgh-[0-9])|[a-zA-Z]://|(?i:www\.)|:[a-z_]+:")
 
 
 @dataclass

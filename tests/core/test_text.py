@@ -29,6 +29,7 @@ def spaces_aside(shown: str) -> str:
 @given(hostile)
 @example("---\n")
 @example("1.\n")
+@example("`a` __b__ _c_ **d** *e* ~~f~~ [g](https://h) ![i](j) <b> &lt; :tada:")
 @settings(deadline=None, max_examples=40)
 def test_plain_text_reads_like_itself_in_a_paragraph(words: str) -> None:
     page = Page(f"We say\n{plain(words)}\n")
@@ -157,6 +158,10 @@ def test_common_code_is_plain_backticks() -> None:
 
 def test_long_text_is_shortened() -> None:
     assert plain("x" * 400, 10) == "xxxxxxxxx…"
+
+
+def test_what_the_renderer_here_does_not_know_is_disarmed_too() -> None:
+    assert plain("$x$ > [^1]") == "&#36;x&#36; &gt; \\[^1\\]"
 
 
 def test_a_plain_number_is_left_alone() -> None:
