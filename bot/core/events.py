@@ -177,6 +177,8 @@ _PARSERS = {"push": _push, "pull_request": _pull_request, "merge_group": _merge_
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"text expected, {type(value).__name__} found")
+    if "\0" in value:
+        raise ValueError("a text with a null byte")  # no name that git knows has one, and no program takes it
     return value
 
 

@@ -14,25 +14,25 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 Transaction = Session
 """What the store's verbs take. The stations pass it on and never look inside."""
 
-Unavailable = SQLAlchemyError
+Unavailable = DBAPIError
 """Raised by any verb when the database cannot be reached, read or written, whatever its driver calls that."""
 
-_PATIENCE = 5.0
+PATIENCE = 5.0
 """Seconds to wait for another's lock. GitHub gives up on a delivery after ten: the door must have said 503 by then."""
 
 
 class Database:
     """One database. Threads may share it: every transaction has a connection of its own."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience: float = PATIENCE) -> None:
         self.url = url
-        self._reading = _engine(url)
+        self._reading = _engine(url, patience)
         self._writing = self._reading.execution_options(begin="BEGIN IMMEDIATE")
         self._single = self._reading.execution_options(begin=None)
 
@@ -75,10 +75,10 @@ class Database:
         self._reading.dispose()
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, patience: float) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(url, pool_pre_ping=True)
-    waiting = {"timeout": _PATIENCE, "check_same_thread": False}
+    waiting = {"timeout": patience, "check_same_thread": False}
     # Last in, first out: few connections, their caches warm, serve nearly everything.
     engine = create_engine(url, connect_args=waiting, pool_size=20, pool_use_lifo=True)
     event.listen(engine, "connect", _prepare_sqlite)

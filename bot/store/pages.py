@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Select, func, select
+from sqlalchemy.orm import aliased
 
 from bot.core.gates import GateResult
 from bot.core.series import Series
@@ -165,7 +166,8 @@ def attempt_name(tx: Transaction, experiment_id: int, number: int) -> str | None
 
 def recent(tx: Transaction, limit: int) -> list[Entry]:
     """Return the newest experiments, newest first."""
-    newest = select(func.max(Attempt.number)).where(Attempt.experiment_id == Experiment.id).scalar_subquery()
+    sibling = aliased(Attempt)
+    newest = select(func.max(sibling.number)).where(sibling.experiment_id == Experiment.id).scalar_subquery()
     query = (
         _placed()
         .add_columns(Attempt.state, Attempt.reason)

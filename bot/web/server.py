@@ -1,5 +1,6 @@
 """The web process's application: the door, health, pictures and pages, under one set of security headers."""
 
+import logging
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from bot.web.images import images
 from bot.web.webhook import webhook_door
 from bot.worker_sign import WorkerSign
 
+_log = logging.getLogger(__name__)
 _MOST_BYTES = 64 * 1024
 """The largest request that any page but the door takes: a login form."""
 
@@ -99,5 +101,6 @@ def _problem(error: HTTPException) -> Response:
     return response
 
 
-def _unavailable(_error: Unavailable) -> Response:
+def _unavailable(error: Unavailable) -> Response:
+    _log.error("a page could not be read", exc_info=error)
     return Response(render_template("problem.html", status=503, title="The database cannot be read just now"), 503)

@@ -6,9 +6,10 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from flask import Flask
+from werkzeug.test import TestResponse
 
 from bot.backends.base import (
     Artifact,
@@ -111,6 +112,10 @@ class Stage:
         # What a person would see as "Internal Server Error" is an exception here.
         self.app.testing = True
         self.client = self.app.test_client()
+
+    def get(self, address: str, **options: Any) -> TestResponse:
+        """Return an answer read to its end, as a browser does: then the server closes what it had opened."""
+        return self.client.get(address, buffered=True, **options)
 
     def login(self) -> None:
         """Log the client in."""

@@ -29,11 +29,14 @@
   }
 
   async function followPage() {
+    let took = 0; // seconds: a page that costs the bot much is asked for less often
     while (document.querySelector("[data-live]")) {
-      await pause(document.hidden ? 15 : 5);
+      await pause(Math.max(document.hidden ? 15 : 5, took * 20));
       try {
+        const began = performance.now();
         const answer = await fetch(location.href);
         if (!answer.ok) continue;
+        took = (performance.now() - began) / 1000;
         const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
         if (!document.getElementById("log") && fresh.getElementById("log")) return location.reload();
         for (const part of document.querySelectorAll("[data-part]")) {

@@ -1,0 +1,265 @@
+"""What GitHub tells becomes a fact, or a reason: whatever the bytes, never an exception."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.core import events
+from bot.core.events import (
+    Ignored,
+    MergeGroupRequested,
+    PullRequestChanged,
+    PushReceived,
+    RefDeleted,
+    Unreadable,
+    parse,
+)
+
+SHA, BEFORE, NOTHING = "a" * 40, "b" * 40, "0" * 40
+REPOSITORY = {
+    "id": 1296269,
+    "name": "Hello-World",
+    "owner": {"login": "octocat"},
+    "private": False,
+    "default_branch": "main",
+}
+
+
+def payload(**members: Any) -> dict[str, Any]:
+    return {"repository": REPOSITORY, "installation": {"id": 7}, **members}
+
+
+def push(**changed: Any) -> dict[str, Any]:
+    members = {
+        "ref": "refs/heads/main",
+        "before": BEFORE,
+        "after": SHA,
+        "created": False,
+        "deleted": False,
+        "head_commit": {"id": SHA},
+    }
+    return payload(**members | changed)
+
+
+def pull(action: str = "opened", head_repository: Any = REPOSITORY, **changed: Any) -> dict[str, Any]:
+    described = {
+        "number": 5,
+        "head": {"sha": SHA, "ref": "better", "repo": head_repository},
+        "base": {"sha": BEFORE, "ref": "main", "repo": REPOSITORY},
+        "updated_at": "2026-01-31T12:00:00Z",
+    }
+    return payload(action=action, number=5, pull_request=described | changed)
+
+
+def merge_group(action: str = "checks_requested") -> dict[str, Any]:
+    group = {
+        "head_sha": SHA,
+        "head_ref": "refs/heads/gh-readonly-queue/main/pr-5-" + BEFORE,
+        "base_sha": BEFORE,
+        "base_ref": "refs/heads/main",
+    }
+    return payload(action=action, merge_group=group)
+
+
+def told(kind: str, value: Any) -> Any:
+    return parse(kind, json.dumps(value).encode())
+
+
+# Pushes
+
+
+def test_a_push_tells_what_moved_from_where_to_where() -> None:
+    event = told("push", push())
+
+    assert event == PushReceived(
+        events.Repository(1296269, "octocat", "Hello-World", False, "main", 7), "refs/heads/main", BEFORE, SHA
+    )
+    assert event.repository.full_name == "octocat/Hello-World"
+
+
+def test_a_new_branch_came_from_nowhere() -> None:
+    assert told("push", push(before=NOTHING, created=True)).before is None
+
+
+@pytest.mark.parametrize("ref", ["refs/heads/old", "refs/tags/v1"])
+def test_a_deleted_ref_is_told_as_such(ref: str) -> None:
+    event = told("push", push(ref=ref, after=NOTHING, deleted=True, head_commit=None))
+
+    assert isinstance(event, RefDeleted)
+    assert event.ref == ref
+
+
+def test_an_annotated_tag_stands_for_the_commit_it_points_at() -> None:
+    event = told("push", push(ref="refs/tags/v1", before=NOTHING, after="c" * 40))
+
+    assert event.sha == SHA
+
+
+def test_a_plain_tag_stands_for_its_commit() -> None:
+    assert told("push", push(ref="refs/tags/v1", head_commit=None)).sha == SHA
+
+
+def test_the_merge_queues_own_branches_are_left_to_their_own_event() -> None:
+    event = told("push", push(ref="refs/heads/gh-readonly-queue/main/pr-5-" + BEFORE))
+
+    assert isinstance(event, Ignored)
+    assert "merge_group" in event.reason
+
+
+def test_notes_and_other_refs_are_nothing_to_build() -> None:
+    assert isinstance(told("push", push(ref="refs/notes/commits")), Ignored)
+
+
+# Pull requests
+
+
+@pytest.mark.parametrize("action", ["opened", "reopened", "synchronize", "ready_for_review", "closed"])
+def test_a_pull_request_of_the_same_repository_is_told_with_its_head_and_base(action: str) -> None:
+    event = told("pull_request", pull(action))
+
+    assert isinstance(event, PullRequestChanged)
+    assert (event.action, event.number, event.is_fork) == (action, 5, False)
+    assert (event.sha, event.head_branch, event.base_sha, event.base_branch) == (SHA, "better", BEFORE, "main")
+    assert event.updated_at == "2026-01-31T12:00:00Z"
+
+
+def test_a_fork_is_told_apart_by_its_id_not_by_its_name() -> None:
+    fork = REPOSITORY | {"id": 99}
+
+    assert told("pull_request", pull(head_repository=fork)).is_fork
+
+
+def test_a_deleted_fork_is_a_fork_still() -> None:
+    assert told("pull_request", pull(head_repository=None)).is_fork
+
+
+@pytest.mark.parametrize("action", ["labeled", "assigned", "edited", "an action of next year"])
+def test_what_changes_no_commit_is_ignored_with_its_name(action: str) -> None:
+    event = told("pull_request", pull(action))
+
+    assert isinstance(event, Ignored)
+    assert action in event.reason
+
+
+# Merge groups
+
+
+def test_a_merge_group_asks_for_checks_on_its_own_commit() -> None:
+    event = told("merge_group", merge_group())
+
+    assert isinstance(event, MergeGroupRequested)
+    assert (event.sha, event.base_sha, event.base_branch) == (SHA, BEFORE, "main")
+    assert event.ref.startswith("refs/heads/gh-readonly-queue/")
+
+
+def test_a_destroyed_merge_group_asks_for_nothing() -> None:
+    assert isinstance(told("merge_group", merge_group("destroyed")), Ignored)
+
+
+# What is none of ours, and what nobody should send
+
+
+@pytest.mark.parametrize("kind", ["ping", "star", "an event of next year", "x" * 1000])
+def test_other_events_are_ignored_without_a_look_at_their_bodies(kind: str) -> None:
+    event = parse(kind, b"not even JSON")
+
+    assert isinstance(event, Ignored)
+    assert len(event.reason) < 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"7",
+        b'"push"',
+        b"{}",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"a":' * 5_000 + b"1" + b"}" * 5_000,
+        b'{"ref": "\\ud800"}',
+        b"1" + b"0" * 5_000,
+        b"payload=%7B%7D",
+    ],
+    ids=lambda body: str(body[:12]),
+)
+@pytest.mark.parametrize("kind", ["push", "pull_request", "merge_group"])
+def test_a_body_that_cannot_be_understood_is_unreadable_with_a_reason(kind: str, body: bytes) -> None:
+    event = parse(kind, body)
+
+    assert isinstance(event, Unreadable)
+    assert 0 < len(event.reason) <= 300
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        push(after="a" * 39),
+        push(after="A" * 40),
+        push(after=SHA + "\n"),
+        push(after=["a"] * 40),
+        push(before="--upload-pack=evil"),
+        push(ref=None),
+        push(ref="refs/heads/a\0b"),
+        push(head_commit="a text", ref="refs/tags/v1"),
+        push(installation=None),
+        push(installation={"id": True}),
+        push(installation={"id": -1}),
+        push(installation={"id": 2**63}),
+        push(repository=REPOSITORY | {"id": "1"}),
+        push(repository=REPOSITORY | {"name": "../../etc"}),
+        push(repository=REPOSITORY | {"name": ".."}),
+        push(repository=REPOSITORY | {"owner": {"login": "a/b"}}),
+        push(repository=REPOSITORY | {"owner": None}),
+        push(repository=REPOSITORY | {"name": "x" * 101}),
+    ],
+    ids=repr,
+)
+def test_what_could_become_a_path_or_an_option_must_look_as_github_makes_it(broken: Any) -> None:
+    assert isinstance(told("push", broken), Unreadable)
+
+
+def test_a_missing_installation_is_named() -> None:
+    """A webhook of a repository instead of the App's has none: whoever set it up should learn so."""
+    without = {name: value for name, value in push().items() if name != "installation"}
+
+    assert "installation" in told("push", without).reason
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=50),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=8,
+)
+KNOWN = {"push": push(), "pull_request": pull(), "merge_group": merge_group()}
+
+
+def _paths(value: Any, above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    children = value.items() if isinstance(value, dict) else ()
+    return [above, *(path for name, child in children for path in _paths(child, (*above, name)))]
+
+
+def _replaced(value: Any, path: tuple[str, ...], by: Any) -> Any:
+    return {**value, path[0]: _replaced(value[path[0]], path[1:], by)} if path else by
+
+
+@given(st.sampled_from(sorted(KNOWN)), st.data())
+@settings(max_examples=300, deadline=None)
+def test_whatever_stands_in_the_place_of_a_member_nothing_is_raised(kind: str, data: st.DataObject) -> None:
+    path = data.draw(st.sampled_from(_paths(KNOWN[kind])))
+    body = json.dumps(_replaced(KNOWN[kind], path, data.draw(ANYTHING))).encode()
+
+    event = parse(kind, body)
+
+    assert isinstance(event, events.Event | Ignored | Unreadable)
+
+
+@given(st.sampled_from([*sorted(KNOWN), "ping"]), st.binary(max_size=200))
+@settings(deadline=None)
+def test_whatever_the_bytes_nothing_is_raised(kind: str, body: bytes) -> None:
+    assert isinstance(parse(kind, body), Ignored | Unreadable)
