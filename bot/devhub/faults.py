@@ -78,7 +78,7 @@ class Faults:
         """Answer `status` to everything that matches, until `clear`."""
         self._order(".*", path, Fault("fail", status), 10**9)
 
-    def at_random(self, rate: float, seed: int, path: str = r"^/(repos|app|installation)") -> None:
+    def at_random(self, rate: float, seed: int, path: str = r"^(/api/v3)?/(repos|app|installation)") -> None:
         """Let each matching request go wrong in some way with probability `rate` (0..1); 0 ends it."""
         with self._lock:
             # Not for secrets: a soak test must be able to repeat itself.

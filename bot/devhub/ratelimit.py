@@ -55,12 +55,12 @@ class Meter:
         window = self._window(actor)
         if self._limits is not None:
             self._check_primary(actor, window)
-            self._check_writes(self._recent[actor], method)
+            self._check_writes(self._recent[actor], method, route)
             self._check_points(self._recent[actor], method, route)
         window.used += 1
         now = self._clock.now()
         self._recent[actor].points[route].append((now, _points(method)))
-        if _points(method) > 1:
+        if _makes_content(method, route):
             self._recent[actor].writes.append(now)
 
     def give_back(self, actor: str) -> None:
@@ -98,8 +98,8 @@ class Meter:
             headers = self.headers(actor)
             raise ApiError(403, f"API rate limit exceeded for {actor}.", headers=headers, documentation=_DOCS)
 
-    def _check_writes(self, recent: _Recent, method: str) -> None:
-        if _points(method) == 1 or self._limits is None:
+    def _check_writes(self, recent: _Recent, method: str, route: str) -> None:
+        if not _makes_content(method, route) or self._limits is None:
             return
         now = self._clock.now()
         while recent.writes and recent.writes[0] <= now - HOUR:
@@ -127,6 +127,11 @@ def secondary(wait: int) -> ApiError:
         headers={"Retry-After": str(-(-wait // SECOND))},
         documentation=f"{_DOCS}#about-secondary-rate-limits",
     )
+
+
+def _makes_content(method: str, route: str) -> bool:
+    """Tokens and redeliveries are written too, but nobody reads them."""
+    return _points(method) > 1 and route.startswith("/repos/")
 
 
 def _points(method: str) -> int:

@@ -18,15 +18,14 @@ from bot.devhub.auth import Gate, Tokens, key_pair
 from bot.devhub.courier import Courier, Delivery
 from bot.devhub.faults import Faults
 from bot.devhub.model import Account, App, CheckRun, Repository, World
+from bot.devhub.pages import pages
 from bot.devhub.people import People, git_environment
 from bot.devhub.ratelimit import Limits, Meter
 from bot.devhub.rest import rest
 from bot.devhub.site import Site
 from bot.devhub.smart_http import smart_http
 from bot.devhub.traffic import RequestLog, Traffic
-
-_SHIPPED = Path(__file__).parents[1] / "_files" / "app.yaml"
-_IN_TREE = Path(__file__).parents[2] / "app.yaml"
+from bot.resources import MANIFEST, TEMPLATES
 
 
 class DevHub(People):
@@ -44,7 +43,7 @@ class DevHub(People):
         limits: Limits | None = Limits(),  # noqa: B008 - frozen
         port: int = 0,
     ) -> None:
-        known = manifests.read(manifest or (_SHIPPED if _SHIPPED.exists() else _IN_TREE))
+        known = manifests.read(manifest or MANIFEST)
         world = World()
         self.app = _app(world, known, clock)
         tokens = Tokens(clock)
@@ -55,6 +54,7 @@ class DevHub(People):
         self._traffic = Traffic(_prefixed(_flask(self.site), world), self.faults, clock)
         self._port = port
         self._server: ThreadedWSGIServer | None = None
+        self._thread: threading.Thread | None = None
         self._bind()
 
     @property
@@ -111,29 +111,32 @@ class DevHub(People):
 
     def start(self) -> "DevHub":
         """Serve; after `close` again on the same port, with everything remembered."""
-        if self._server is None:
-            self._bind()
-        assert self._server is not None  # noqa: S101 - for the type checker
+        server = self._server or self._bind()
         self._traffic.closing.clear()
         self.courier.start()
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), name="devhub", daemon=True).start()
+        self._thread = threading.Thread(target=server.serve_forever, args=(0.01,), name="devhub", daemon=True)
+        self._thread.start()
         return self
 
     def close(self) -> None:
         """Stop serving and delivering, as a machine that goes down; what is being answered just now still is."""
-        if self._server is None:
+        server, self._server = self._server, None
+        if server is None:
             return
-        self._traffic.closing.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._server = None
-        self.courier.close()
+        if self._thread is not None:
+            self._traffic.closing.set()
+            server.shutdown()
+            self._thread.join()
+            self._thread = None
+            self.courier.close()
+        server.server_close()
 
-    def _bind(self) -> None:
+    def _bind(self) -> ThreadedWSGIServer:
         handler = type("Handler", (_Handler,), {"clock": self.site.clock})
         self._server = ThreadedWSGIServer("127.0.0.1", self._port, self._traffic, handler=handler)
         self._port = self._server.port
         self.site.url = f"http://127.0.0.1:{self._port}"
+        return self._server
 
     def __enter__(self) -> "DevHub":
         return self.start()
@@ -179,11 +182,12 @@ def _app(world: World, manifest: manifests.Manifest, clock: Clock) -> App:
 
 
 def _flask(site: Site) -> Flask:
-    flask = Flask("devhub", static_folder=None, template_folder=None)
+    flask = Flask("devhub", static_folder=None, template_folder=str(TEMPLATES / "devhub"))
     flask.json.sort_keys = False  # type: ignore[attr-defined]
     flask.url_map.merge_slashes = False
     flask.register_blueprint(rest(site))
     flask.register_blueprint(smart_http(site))
+    flask.register_blueprint(pages(site))
     return flask
 
 
