@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_PROC = Path("/proc")
 _MOST_LOOKS = 20
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -68,7 +67,7 @@ class Process:
 @functools.cache
 def boot_id() -> str:
     """Return what tells this boot of the machine from all others: start times begin anew with each."""
-    return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+    return _read("/proc/sys/kernel/random/boot_id").strip()
 
 
 def everybody_below(pid: int) -> set[int]:
@@ -92,8 +91,7 @@ def descendants(pid: int) -> list[int]:
     found, waiting = [], [pid]
     while waiting:
         for child in _children(waiting.pop()):
-            state = _stat(child)
-            if state is not None and state[0] not in "ZX":
+            if _lives(child):
                 found.append(child)
             waiting.append(child)
     return found
@@ -113,7 +111,7 @@ def memory(pids: list[int]) -> int:
     pages = 0
     for pid in pids:
         try:
-            pages += int((_PROC / str(pid) / "statm").read_text().split()[1])
+            pages += int(_read(f"/proc/{pid}/statm").split()[1])
         except (OSError, IndexError, ValueError):
             continue
     return pages * _PAGE
@@ -127,7 +125,7 @@ def shared_memory(pids: list[int]) -> int:
     total = 0
     for pid in pids:
         try:
-            lines = _read(_PROC / str(pid) / "smaps_rollup").splitlines()
+            lines = _read(f"/proc/{pid}/smaps_rollup").splitlines()
             total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) << 10
         except PermissionError:
             total += memory([pid])
@@ -139,10 +137,10 @@ def shared_memory(pids: list[int]) -> int:
 def inner_pid(pid: int) -> int | None:
     """Return a process's pid in its own pid namespace."""
     try:
-        for line in _read(_PROC / str(pid) / "status").splitlines():
+        for line in _read(f"/proc/{pid}/status").splitlines():
             if line.startswith("NSpid:"):
                 return int(line.split()[-1])
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         pass
     return None
 
@@ -151,7 +149,7 @@ def with_environment(name: str, value: str) -> list[int]:
     """Return the pids of all processes of this machine that were started with the variable `name` set to `value`."""
     wanted = f"{name}={value}".encode()
     found = []
-    for entry in _PROC.iterdir():
+    for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         try:
@@ -165,22 +163,32 @@ def with_environment(name: str, value: str) -> list[int]:
 
 def _children(pid: int) -> list[int]:
     try:
-        tasks = (_PROC / str(pid) / "task").iterdir()
-        return [int(child) for task in tasks for child in _read(task / "children").split()]
-    except FileNotFoundError:
+        tasks = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 - see _read
+        return [int(child) for task in tasks for child in _read(f"/proc/{pid}/task/{task}/children").split()]
+    except (FileNotFoundError, ProcessLookupError):
         return []
+
+
+def _lives(pid: int) -> bool:
+    state = _stat(pid)
+    return state is not None and state[0] not in "ZX"
 
 
 def _stat(pid: int) -> list[str] | None:
     """Return the fields of /proc/<pid>/stat from the third (the state) on; the name before it may hold anything."""
     try:
-        return _read(_PROC / str(pid) / "stat").rpartition(")")[2].split()
+        return _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
 
 
-def _read(path: Path) -> str:
+def _read(path: str) -> str:
+    """Read a file of /proc. By the plainest means: every supervisor does this every second, a poll for each attempt."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return path.read_text(errors="replace")
-    except ProcessLookupError as error:  # it ended between open and read
-        raise FileNotFoundError(str(path)) from error
+        data = b""
+        while chunk := os.read(file, 65_536):
+            data += chunk
+        return data.decode(errors="replace")
+    finally:
+        os.close(file)
