@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -31,10 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.run(options))
     except settings.SettingsError as error:
         for problem in error.problems:
-            print(f"experiment-ci: {problem}", file=sys.stderr)
+            _complain(problem)
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # The reader has gone (`… | head`). What is still unsaid would be said at exit, and fail once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -62,37 +67,44 @@ def _command(
     return parser
 
 
-# The commands import what they need themselves: `check-config` answers at once, without a database or a web server.
+# The commands import what they need themselves, as late as they can: `check-config` answers at once, without a database
+# or a web server, and wrong settings are told at once.
 
 
 def _up(_options: argparse.Namespace) -> int:
-    from bot.app import login_token
     from bot.up import Processes
+    from bot.worker_sign import WorkerSign
 
-    read = settings.read(os.environ)
-    read.data_dir.mkdir(parents=True, exist_ok=True)
-    print(f"experiment-ci listens on http://{read.host}:{read.port}; GitHub's webhook URL is {read.public_url}/webhook")
-    print(f"log in: {read.public_url}/login?token={login_token(read.data_dir)}", flush=True)
-    Processes(os.environ, SystemClock()).run()
+    environ, clock = dict(os.environ), SystemClock()
+    # The parts build their own; this one proves that it can be done, once, instead of in an endless round of restarts.
+    app = _app()
+    app.close()
+    if WorkerSign(app.settings.data_dir, clock).read().is_alive:
+        return _complain(f"another worker is running on {app.settings.data_dir}; end it first, or use it")
+    Processes(environ, clock).run()
     return 0
 
 
 def _serve(_options: argparse.Namespace) -> int:
-    from bot.app import App
+    app = _app()
+    from bot.app import App, login_token
     from bot.web.serve import serve
 
-    app = _app()
     # The server builds its own after the fork; this one proved that it can be built, and brought the tables.
-    app.database.close()
-    serve(lambda: App.build(app.settings, app.clock).web(), app.settings.host, app.settings.port)
+    app.close()
+    read = app.settings
+    print(f"experiment-ci listens on http://{read.host}:{read.port}; GitHub's webhook URL is {read.public_url}/webhook")
+    print(f"log in: {read.public_url}/login?token={login_token(read.data_dir)}", flush=True)
+    serve(lambda: App.build(read, app.clock).web(), read.host, read.port)
     return 0
 
 
 def _work(_options: argparse.Namespace) -> int:
+    app = _app()
     from bot.app import AlreadyRunning
 
     try:
-        worker = _app().worker()
+        worker = app.worker()
     except AlreadyRunning as error:
         return _complain(str(error))
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -103,15 +115,15 @@ def _work(_options: argparse.Namespace) -> int:
 
 
 def _app() -> "App":
-    from bot.app import App
-    from bot.backends.base import BackendUnavailable
-
+    """Return everything, built from the environment. Raises SettingsError; ends with a sentence for other trouble."""
     read = settings.read(os.environ)
     settings.forget_secrets()
+    from bot.startup import CannotStart, start
+
     try:
-        return App.build(read, SystemClock())
-    except BackendUnavailable as error:
-        raise settings.SettingsError([str(error)]) from error
+        return start(read, SystemClock())
+    except CannotStart as error:
+        sys.exit(_complain(str(error)))
 
 
 def _doctor(_options: argparse.Namespace) -> int:
@@ -125,40 +137,75 @@ def _doctor(_options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from bot.demo import Demo
+    try:
+        from bot.demo import Demo
+    except ModuleNotFoundError as error:
+        return _complain(f"the demo needs {error.name}, which is not installed: pip install 'experiment-ci[demo]'")
 
-    return Demo(options.dir, SystemClock()).run(once=options.once)
+    try:
+        return Demo(options.dir, SystemClock()).run(once=options.once)
+    except subprocess.CalledProcessError as error:
+        return _complain(f"{' '.join(map(str, error.cmd[:4]))} … ended with status {error.returncode}")
+    except (TimeoutError, OSError) as error:
+        return _complain(str(error))
 
 
 def _check_config(options: argparse.Namespace) -> int:
-    path = _config_file(options.path or Path())
+    place = options.path or Path()
+    path = _config_file(place)
     if path is None:
-        return _complain(f"no {' or '.join(config.CONFIG_PATHS)} in {options.path or Path().absolute()}")
+        return _complain(
+            f"{place.absolute()} has no config: neither {' nor '.join(config.CONFIG_PATHS)} is one of ours"
+        )
+    root = _root_of(path)
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        return _complain(f"{path} cannot be read: {error.strerror}")
-    root = path.parent.parent if path.parent.name == ".ps_project" else path.parent
-    loaded = config.load(data, str(path), lambda name: _params_file(root, name))
+        data = _read(root, path.absolute().relative_to(root))
+    except LookupError as error:
+        return _complain(f"{path} cannot be read: {error}")
+    loaded = config.load(data, str(path), lambda name: _read(root, Path(name)))
     print(config.render_terminal(loaded, data.decode(errors="replace")))
     return 0 if loaded.config is not None else 1
 
 
 def _config_file(path: Path) -> Path | None:
+    """Return the file that the bot would read in a repository; a file that is named is taken as it is."""
     if not path.is_dir():
         return path
-    return next((path / name for name in config.CONFIG_PATHS if (path / name).is_file()), None)
+    ours, in_root = (path / name for name in config.CONFIG_PATHS)
+    if os.path.lexists(ours):
+        return ours
+    return in_root if in_root.is_file() and config.is_ours(_start_of(in_root)) else None
 
 
-def _params_file(root: Path, name: str) -> bytes:
-    """Read another file of the repository as the bot would at a commit: no links, no way out."""
-    path = root / name
-    if path.is_symlink() or not path.resolve().is_relative_to(root.resolve()):
-        raise LookupError(f"{name} is a link or lies outside the repository")
+def _root_of(path: Path) -> Path:
+    """Return the absolute directory that a config's other files are counted from."""
+    directory = path.absolute().parent
+    return directory.parent if directory.name == ".ps_project" else directory
+
+
+def _read(root: Path, name: Path) -> bytes:
+    """Read a file below `root` as the bot would at a commit: no link on the way, no way out, nothing too large.
+
+    Raises LookupError with the reason.
+    """
+    path = Path(os.path.normpath(root / name))
+    if path == root or not path.is_relative_to(root):
+        raise LookupError("it lies outside the repository")
+    steps = [path, *path.parents]
+    if any(step.is_symlink() for step in steps[: steps.index(root)]):
+        raise LookupError("it is a link, or lies behind one; the bot reads regular files only")
+    if path.exists() and not path.is_file():
+        raise LookupError("it is no regular file")
     try:
-        return path.read_bytes()
+        return _start_of(path)
     except OSError as error:
-        raise LookupError(f"{name} cannot be read: {error.strerror}") from error
+        raise LookupError(error.strerror) from None
+
+
+def _start_of(path: Path) -> bytes:
+    """Return a file, or as much of one as shows that it is too large."""
+    with path.open("rb") as file:
+        return file.read(config.MAX_BYTES + 1)
 
 
 def _config_schema(_options: argparse.Namespace) -> int:

@@ -1,5 +1,7 @@
 """`experiment-ci doctor`: each thing that must be right, looked at once, with the cure where it is not."""
 
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 
 import yaml
@@ -12,7 +14,8 @@ from bot.forge.credentials import Credentials
 from bot.forge.diagnosis import Finding, diagnose
 from bot.resources import MANIFEST
 from bot.settings import Settings, SettingsError, read
-from bot.store.database import Database, Unavailable
+from bot.startup import DATABASE_TROUBLES, database_sentence
+from bot.store.database import Database
 from bot.worker_sign import WorkerSign
 
 
@@ -26,9 +29,12 @@ def examine(environ: Mapping[str, str], clock: Clock) -> Iterator[Finding]:
         return
     yield Finding("settings", True, f"App {settings.app_id}, data in {settings.data_dir}")
     yield from _github(settings, clock)
-    yield _database(settings)
-    yield from _backend(settings, clock)
-    yield _worker(settings, clock)
+    data = _data(settings)
+    yield data
+    if data.ok:  # everything below lies in it
+        yield _database(settings)
+        yield from _backend(settings, clock)
+        yield _worker(settings, clock)
     yield _images(settings)
 
 
@@ -47,15 +53,28 @@ def _github(settings: Settings, clock: Clock) -> Iterator[Finding]:
         credentials.close()
 
 
-def _database(settings: Settings) -> Finding:
+def _data(settings: Settings) -> Finding:
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=settings.data_dir) as file:
+            file.write(b"written by the doctor")
+    except OSError as error:
+        cure = "DATA_DIR must be a directory that the bot's user may write to, on a disk with room."
+        return Finding("data", False, f"{settings.data_dir} cannot be written: {error.strerror}", cure)
+    free = shutil.disk_usage(settings.data_dir).free / 1_000_000_000
+    return Finding("data", True, f"{settings.data_dir} can be written, {free:.1f} GB free")
+
+
+def _database(settings: Settings) -> Finding:
+    try:
         database = Database(settings.database_url)
-        database.migrate(settings.data_dir / "migrate.lock")
-        database.close()
-    except (OSError, Unavailable) as error:
-        cure = "DATA_DIR (and DATABASE_URL's server) must be writable for the bot's user."
-        return Finding("database", False, f"cannot be opened: {type(error).__name__}", cure)
+        try:
+            database.migrate(settings.data_dir / "migrate.lock")
+        finally:
+            database.close()
+    except (OSError, *DATABASE_TROUBLES) as error:
+        cure = "Check DATABASE_URL, that its server runs, and that the bot's user may write there."
+        return Finding("database", False, f"cannot be used: {database_sentence(error)}", cure)
     return Finding("database", True, "opens, and has this version's tables")
 
 
@@ -67,8 +86,9 @@ def _backend(settings: Settings, clock: Clock) -> Iterator[Finding]:
         return
     try:
         found = make_backend(settings, machines, clock).capabilities
-    except BackendUnavailable as error:
-        yield Finding("backend", False, str(error), "Debian and Ubuntu: apt-get install bubblewrap")
+    except (BackendUnavailable, OSError) as error:
+        cure = "docs/when-things-go-wrong.md says more, under “Isolation is refused”."
+        yield Finding("backend", False, str(error), cure)
         return
     room = found.capacity
     size = "queues by itself" if room is None else f"{room.cpus:g} CPUs, {room.memory_mb} MB, {room.gpus} GPUs"
@@ -79,8 +99,12 @@ def _backend(settings: Settings, clock: Clock) -> Iterator[Finding]:
 
 
 def _worker(settings: Settings, clock: Clock) -> Finding:
-    seen = WorkerSign(settings.data_dir, clock).read()
-    return Finding("worker", seen.is_alive, seen.sentence, "Start it: `experiment-ci up`, or `experiment-ci work`.")
+    cure = "Start it: `experiment-ci up`, or `experiment-ci work`."
+    try:
+        seen = WorkerSign(settings.data_dir, clock).read()
+    except OSError as error:
+        return Finding("worker", False, f"its sign of life cannot be read: {error}", "Ask as the bot's user.")
+    return Finding("worker", seen.is_alive, seen.sentence, cure)
 
 
 def _images(settings: Settings) -> Finding:
