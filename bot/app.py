@@ -11,6 +11,7 @@ from jinja2 import FileSystemLoader
 from bot.backends.base import Backend
 from bot.backends.local import LocalBackend
 from bot.backends.machines import Machines
+from bot.backends.walls import NOBODY
 from bot.clock import Clock
 from bot.core.report import Renderer
 from bot.forge.client import Forge
@@ -84,7 +85,8 @@ class App:
         credentials = Credentials(settings.app_id, settings.private_key, settings.api_url, clock)
         git = GitCache(settings.data_dir / "git", settings.web_url)
         workload = Workload(settings.data_dir, settings.web_url, git, self.machines)
-        reader = MetricsReader()
+        # What runs wrote is read as the uid that they have: never as root.
+        reader = MetricsReader(user=NOBODY[0] if os.getuid() == 0 else None)
         pictures = PictureStore(settings.data_dir / "images", reader)
         renderer = Renderer(FileSystemLoader(TEMPLATES))
         forge = Forge(credentials, Pacer(clock), clock)

@@ -5,6 +5,7 @@ come beside it as descriptors, so that the process needs no path and may run as 
 of JSON: what was asked for, or `{"error": …}`.
 """
 
+import codecs
 import json
 import os
 import resource
@@ -54,10 +55,12 @@ def _limit() -> None:
 
 
 def _change_user(user: int) -> None:
-    # Before that, load all that a picture needs: the installation may be unreadable to the other user.
+    # Before that, load all that a picture or a document needs: the installation may be unreadable to the other user,
+    # and Python looks for a codec only when it is first used.
     from bot.metrics import drawing  # noqa: PLC0415
 
     drawing.render("", [])
+    codecs.lookup("utf-8-sig")
     os.setgroups([])
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)

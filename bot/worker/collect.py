@@ -15,6 +15,7 @@ from bot.store import commits, experiments, metrics
 from bot.store.database import Database
 from bot.store.experiments import Placed
 from bot.store.facts import gates_of
+from bot.worker.each import Each
 from bot.worker.workload import metric_roots
 
 _EVERY = 5 * SECOND
@@ -35,20 +36,25 @@ class Collect:
         self._database, self._clock, self._backend = database, clock, backend
         self._reader, self._pictures = reader, pictures
         self._next_look: dict[int, int] = {}
+        self._each = Each(clock)
 
     def tick(self) -> bool:
         now = self._clock.now()
         with self._database.read() as tx:
             unread = experiments.unread(tx)
         # Finished ones first: somebody waits for their verdict.
-        for placed in sorted(unread, key=lambda p: not State(p.attempt.state).is_final):
-            if State(placed.attempt.state).is_final:
-                self._finish(placed)
-            elif self._next_look.get(placed.attempt.id, 0) <= now:
-                self._look(placed)
-                self._next_look[placed.attempt.id] = now + _EVERY
+        due = [p for p in unread if _is_over(p) or self._next_look.get(p.attempt.id, 0) <= now]
+        due.sort(key=lambda placed: not _is_over(placed))
+        self._each.do(due, lambda placed: f"reading {placed.attempt.backend_id}", self._collect)
         self._next_look = {p.attempt.id: self._next_look.get(p.attempt.id, 0) for p in unread}
         return False
+
+    def _collect(self, placed: Placed) -> None:
+        if _is_over(placed):
+            self._finish(placed)
+        else:
+            self._next_look[placed.attempt.id] = self._clock.now() + _EVERY
+            self._look(placed)
 
     def _look(self, placed: Placed) -> None:
         """Store what a running attempt logged since the last look; write nothing if that is nothing."""
@@ -112,3 +118,7 @@ class Collect:
                     text = file.read(_LARGEST_REPORT)
                 return text.decode(errors="replace").replace("\0", "")
         return None
+
+
+def _is_over(placed: Placed) -> bool:
+    return State(placed.attempt.state).is_final

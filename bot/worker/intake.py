@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from bot.clock import SECOND, Clock
+from bot.clock import DAY, MINUTE, SECOND, Clock
 from bot.core import events
 from bot.core.config import CONFIG_PATHS, MAX_BYTES, EventKind, Loaded, Problem, is_ours, load
 from bot.core.plan import Decision, Plan, Policy, Trigger, is_watched, plan
@@ -22,6 +22,9 @@ from bot.worker.workload import Workload
 
 _AT_ONCE = 20
 _TRIES = 8
+_LONGEST_WAIT = 5 * MINUTE
+_PATIENCE = 1 * DAY
+"""How long git or GitHub may be away before a delivery is given up."""
 _log = logging.getLogger(__name__)
 
 
@@ -80,15 +83,25 @@ class Intake:
             outcome = self._handle(event)
         except (GitError, ForgeError) as error:
             is_final = isinstance(error, Refused) or (isinstance(error, GitError) and not error.is_retryable)
-            if is_final or delivery.tries + 1 >= _TRIES:
-                self._conclude(delivery, Outcome("failed", str(error)))
-                return
-            _log.warning("delivery %s waits: %s", delivery.guid, error)
-            until = self._clock.now() + 2**delivery.tries * SECOND
-            with self._database.write() as tx:
-                deliveries.postpone(tx, delivery.id, str(error), until)
+            is_late = self._clock.now() - delivery.received_at > _PATIENCE
+            self._stumbled(delivery, str(error), is_final=is_final or is_late)
+        except Exception as error:
+            # A fault of ours. The deliveries behind this one must not wait for its repair.
+            _log.exception("delivery %s could not be taken in", delivery.guid)
+            is_final = delivery.tries + 1 >= _TRIES
+            self._stumbled(delivery, f"a fault of the bot: {type(error).__name__}", is_final=is_final)
+        else:
+            self._conclude(delivery, outcome)
+
+    def _stumbled(self, delivery: Delivery, reason: str, *, is_final: bool) -> None:
+        """Look at a delivery again later, unless that is useless."""
+        if is_final:
+            self._conclude(delivery, Outcome("failed", reason))
             return
-        self._conclude(delivery, outcome)
+        _log.warning("delivery %s waits: %s", delivery.guid, reason)
+        until = self._clock.now() + min(2**delivery.tries * SECOND, _LONGEST_WAIT)
+        with self._database.write() as tx:
+            deliveries.postpone(tx, delivery.id, reason, until)
 
     def _conclude(self, delivery: Delivery, outcome: Outcome) -> None:
         with self._database.write() as tx:

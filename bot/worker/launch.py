@@ -18,6 +18,7 @@ from bot.store import commits, experiments
 from bot.store.database import Database
 from bot.store.experiments import Placed
 from bot.store.schema import Attempt
+from bot.worker.each import Each
 
 _TRIES = 5
 _log = logging.getLogger(__name__)
@@ -33,26 +34,30 @@ class Launch:
     ) -> None:
         self._database, self._clock = database, clock
         self._backend, self._git, self._credentials = backend, git, credentials
+        self._each = Each(clock)
 
     def tick(self) -> bool:
         self._cancel()
         self._queue()
-        return self._start()
+        self._start()
+        return False
 
     def _cancel(self) -> None:
         """Pass on every end that was asked for."""
         with self._database.read() as tx:
             asked = experiments.to_cancel(tx)
-        for attempt in asked:
-            reason = attempt.cancel_reason or ""
-            if attempt.launching_at is None:
-                self._observe(attempt.id, State.CANCELLED, reason)
-                continue
-            self._backend.cancel(attempt.backend_id, reason)
-            if attempt.handle is None and not self._backend.poll([attempt.backend_id])[attempt.backend_id].known:
-                self._observe(attempt.id, State.CANCELLED, reason)
-            with self._database.write() as tx:
-                experiments.change(tx, attempt.id, cancel_sent_at=self._clock.now())
+        self._each.do(asked, lambda attempt: f"cancelling {attempt.backend_id}", self._cancel_one)
+
+    def _cancel_one(self, attempt: Attempt) -> None:
+        reason = attempt.cancel_reason or ""
+        if attempt.launching_at is None:
+            self._observe(attempt.id, State.CANCELLED, reason)
+            return
+        self._backend.cancel(attempt.backend_id, reason)
+        if attempt.handle is None and not self._backend.poll([attempt.backend_id])[attempt.backend_id].known:
+            self._observe(attempt.id, State.CANCELLED, reason)
+        with self._database.write() as tx:
+            experiments.change(tx, attempt.id, cancel_sent_at=self._clock.now())
 
     def _queue(self) -> None:
         """Let a created attempt wait for its place as soon as the steps before it have succeeded."""
@@ -72,8 +77,8 @@ class Launch:
             elif len(ended) == len(before):
                 self._observe(placed.attempt.id, State.PENDING, _waits_for(placed))
 
-    def _start(self) -> bool:
-        """Hand to the backend what has a place. Returns True when something was started: there may be more."""
+    def _start(self) -> None:
+        """Hand to the backend what has a place."""
         with self._database.read() as tx:
             waiting = experiments.in_states(tx, State.PENDING)
             active = experiments.in_states(
@@ -85,10 +90,8 @@ class Launch:
         taken = [p for p in waiting if p.attempt.launching_at is not None] + active
         due += self._placed(fresh, taken)
         now = self._clock.now()
-        due = [p for p in due if p.attempt.not_before <= now and p.attempt.cancel_reason is None]
-        for placed in due:
-            self._launch(placed)
-        return bool(due)
+        due = [p for p in due if p.attempt.not_before <= now and not _is_to_be_cancelled(p.attempt)]
+        self._each.do(due, lambda placed: f"launching {placed.attempt.backend_id}", self._launch)
 
     def _placed(self, waiting: list[Placed], taken: list[Placed]) -> list[Placed]:
         capacity = self._backend.capabilities.capacity
@@ -138,6 +141,15 @@ class Launch:
         with self._database.write() as tx:
             if experiments.observe(tx, attempt_id, [Observation(state, self._clock.now(), reason)]):
                 commits.touch(tx, experiments.commit_of(tx, attempt_id))
+
+
+def _is_to_be_cancelled(attempt: Attempt) -> bool:
+    """Tell whether it must not be launched any more.
+
+    Once the backend was told to end an attempt that it has, only its handle is missing: submitting it again brings
+    that, and without it nobody would ever look at how it ended.
+    """
+    return attempt.cancel_reason is not None and attempt.cancel_sent_at is None
 
 
 def _need(placed: Placed) -> Need:

@@ -10,9 +10,9 @@ import secrets
 import socket
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol
 
+from bot.backends.processes import Process
 from bot.clock import SECOND, Clock
 from bot.store import leases
 from bot.store.database import Database
@@ -37,8 +37,8 @@ class Station(Protocol):
 class Leased:
     """A station that works only while this worker holds its lease.
 
-    The holder's name carries its host, pid and start time: the lease of a dead process on this machine is free
-    at once, so a worker that was killed is followed without a wait.
+    The holder's name says which process of which host it is: the lease of a dead process on this machine is free at
+    once, so a worker that was killed is followed without a wait. Another host's lease is waited for.
     """
 
     def __init__(self, station: Station, database: Database, clock: Clock, holder: str) -> None:
@@ -65,28 +65,19 @@ class Leased:
 
 def holder_name() -> str:
     """Return a name for this process that no other process has, had or will have."""
-    pid = os.getpid()
-    return f"{socket.gethostname()}:{pid}:{_start_time(pid)}:{secrets.token_hex(4)}"
+    me = Process.of(os.getpid())
+    return ":".join([socket.gethostname(), str(me.pid), str(me.start), me.boot, secrets.token_hex(2)])
 
 
 def _is_dead(lease: Lease) -> bool:
-    host, _, rest = lease.holder.partition(":")
-    pid, _, rest = rest.partition(":")
-    if host != socket.gethostname() or not pid.isdigit():
-        return False
-    if int(pid) == os.getpid():
-        return True  # a pid that came round again, or an earlier life of this very process
-    return _start_time(int(pid)) != rest.partition(":")[0]
-
-
-def _start_time(pid: int) -> str:
-    """Return the kernel's start time of a process (field 22 of its stat), empty when there is none."""
+    """Tell whether the holder is certainly gone. One on another host, or with a name that is not ours, may be alive."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return ""
-    # The second field, the command's name, may itself hold spaces and parentheses.
-    return stat.rpartition(")")[2].split()[19]
+        host, pid, start, boot, _ = lease.holder.split(":")
+        holder = Process(int(pid), int(start), boot)
+    except ValueError:
+        return False
+    # This very process under another name is an earlier life of the worker in it.
+    return host == socket.gethostname() and (holder == Process.of(os.getpid()) or not holder.is_alive())
 
 
 class Worker:

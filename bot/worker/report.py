@@ -2,7 +2,8 @@
 desired view and what was last told, so a lost answer, a crash or a missed tick is mended by the next one.
 
 Before a request that creates something leaves, the row says so (`sending_at`); its answer takes that away. A row that
-still says so had no answer: GitHub is then asked for the check's external id, or the comment's marker, first.
+still says so had no answer: GitHub is then asked for the check's external id, or the comment's marker, first. Not at
+once: the request may still be on its way, and what is not there yet would be created twice.
 """
 
 import logging
@@ -22,10 +23,14 @@ from bot.store.checks import Desired, PendingCheck, PendingComment
 from bot.store.database import Database, Transaction
 from bot.store.facts import Surroundings
 from bot.store.schema import Check, Comment, Commit, Repository
+from bot.worker.each import Each
 
 _AT_ONCE = 20
 _PROGRESS_EVERY = 1 * MINUTE
 _COMMENT_EVERY = 1 * MINUTE
+_ON_ITS_WAY = 12 * SECOND
+"""How long a creation without an answer may yet come true: GitHub ends every request that takes it ten seconds
+(docs.github.com, "Troubleshooting the REST API")."""
 _log = logging.getLogger(__name__)
 
 
@@ -59,6 +64,7 @@ class Report:
         self._database, self._clock = database, clock
         self._forge, self._renderer = forge, renderer
         self._settings, self._isolation = settings, isolation
+        self._each = Each(clock)
 
     def tick(self) -> bool:
         self._work_out()
@@ -68,14 +74,16 @@ class Report:
         """Write down what GitHub should show of every commit that has news."""
         with self._database.read() as tx:
             news = commits.with_news(tx, _AT_ONCE)
-        for commit in news:
-            with self._database.write() as tx:
-                repository = facts.repository_of(tx, commit)
-                around = self._surroundings(repository)
-                self._desire(tx, commit, repository, around)
-                for number in facts.pulls_of(tx, commit.id):
-                    self._desire_comment(tx, number, repository, around)
-                commits.caught_up(tx, commit)
+        self._each.do(news, lambda commit: f"reporting on {commit.sha}", self._work_out_one)
+
+    def _work_out_one(self, commit: Commit) -> None:
+        with self._database.write() as tx:
+            repository = facts.repository_of(tx, commit)
+            around = self._surroundings(repository)
+            self._desire(tx, commit, repository, around)
+            for number in facts.pulls_of(tx, commit.id):
+                self._desire_comment(tx, number, repository, around)
+            commits.caught_up(tx, commit)
 
     def _surroundings(self, repository: Repository) -> Surroundings:
         settings = self._settings
@@ -128,8 +136,9 @@ class Report:
         except Retry as trouble:
             _log.warning("told later: %s", trouble)
             order.postpone(self._clock.now() + round(max(trouble.after, 0.5) * SECOND))
-        except Refused as refusal:
-            _log.error("GitHub refuses this for good: %s", refusal)
+        except (Refused, ValueError) as refusal:
+            # ValueError: what was to be sent is not what GitHub takes. Neither ever becomes better by itself.
+            _log.error("this is never told: %s", refusal)
             order.refuse(str(refusal))
 
     # Checks
@@ -137,11 +146,11 @@ class Report:
     def _check_order(self, pending: PendingCheck) -> Order:
         check = pending.check
         is_progress = check.told_headline == check.headline and not check.is_final
-        due = max(check.not_before, (check.told_at or 0) + _PROGRESS_EVERY if is_progress else 0)
+        earliest = (check.told_at or 0) + _PROGRESS_EVERY if is_progress else 0
         return Order(
             installation=pending.repository.installation_id,
             urgency=0 if check.is_final else 3 if is_progress else 1,
-            due=due,
+            due=max(check.not_before, earliest, _answered_by(check)),
             is_progress=is_progress,
             send=lambda: self._send_check(pending),
             postpone=lambda until: self._change(check, not_before=until),
@@ -182,7 +191,7 @@ class Report:
         return Order(
             installation=pending.repository.installation_id,
             urgency=2,
-            due=max(comment.not_before, earliest),
+            due=max(comment.not_before, earliest, _answered_by(comment)),
             is_progress=False,
             send=lambda: self._send_comment(pending),
             postpone=lambda until: self._change_comment(comment, not_before=until),
@@ -213,6 +222,11 @@ class Report:
     def _change_comment(self, comment: Comment, **values: object) -> None:
         with self._database.write() as tx:
             checks.change_comment(tx, comment.id, **values)
+
+
+def _answered_by(row: Check | Comment) -> int:
+    """Return when a creation that had no answer can be looked for; 0 when there is none."""
+    return 0 if row.sending_at is None else row.sending_at + _ON_ITS_WAY
 
 
 def _repo(repository: Repository) -> Repo:

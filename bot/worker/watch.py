@@ -11,6 +11,7 @@ from bot.core.states import Observation, State
 from bot.store import commits, experiments
 from bot.store.database import Database
 from bot.store.schema import Attempt
+from bot.worker.each import Each
 
 _LOST_AFTER = 10 * SECOND
 _log = logging.getLogger(__name__)
@@ -27,13 +28,13 @@ class Watch:
         # `observe` ignores what is already past.
         self._written: dict[str, AttemptReport] = {}
         self._unknown_since: dict[str, int] = {}
+        self._each = Each(clock)
 
     def tick(self) -> bool:
         with self._database.read() as tx:
             attempts = experiments.submitted(tx)
         reports = self._backend.poll([attempt.backend_id for attempt in attempts])
-        for attempt in attempts:
-            self._see(attempt, reports[attempt.backend_id])
+        self._each.do(attempts, _name, lambda attempt: self._see(attempt, reports[attempt.backend_id]))
         self._forget({attempt.backend_id for attempt in attempts})
         self._end_overdue()
         return False
@@ -65,11 +66,13 @@ class Watch:
     def _end_overdue(self) -> None:
         with self._database.read() as tx:
             overdue = experiments.overdue(tx, self._clock.now())
-        for attempt in overdue:
-            reason = f"stayed in “{State(attempt.state).label}” longer than it may"
-            if attempt.launching_at is not None:
-                self._backend.cancel(attempt.backend_id, reason)
-            self._end(attempt, reason)
+        self._each.do(overdue, _name, self._end_one)
+
+    def _end_one(self, attempt: Attempt) -> None:
+        reason = f"stayed in “{State(attempt.state).label}” longer than it may"
+        if attempt.launching_at is not None:
+            self._backend.cancel(attempt.backend_id, reason)
+        self._end(attempt, reason)
 
     def _end(self, attempt: Attempt, reason: str) -> None:
         _log.warning("attempt %s: %s", attempt.backend_id, reason)
@@ -80,3 +83,7 @@ class Watch:
     def _forget(self, active: Iterable[str]) -> None:
         self._written = {key: report for key, report in self._written.items() if key in active}
         self._unknown_since = {key: at for key, at in self._unknown_since.items() if key in active}
+
+
+def _name(attempt: Attempt) -> str:
+    return f"watching {attempt.backend_id}"

@@ -16,6 +16,7 @@ from bot.store.schema import Attempt, Commit, Experiment, Repository
 _DEFAULT_TIMEOUT = 24 * 3600.0
 """Seconds a run may take when its config sets no `timeout`."""
 _STORAGE = "/storage"
+_WORKSPACE = "/workspace"
 
 
 class Workload:
@@ -76,7 +77,7 @@ class Workload:
             timeout=params.timeout_seconds or _DEFAULT_TIMEOUT,
             run_dir=str(self._data_dir / "runs" / experiment.public_id / str(attempt.number)),
             storage_dir=str(self._data_dir / "storage" / str(repository.github_id)),
-            workdir=params.workdir or ".",
+            workdir=_in_workspace(params.workdir or "."),
             artifacts=params.artifacts,
             labels={"repository": f"{repository.owner}/{repository.name}", "sha": commit.sha},
         )
@@ -95,6 +96,12 @@ class Workload:
             "EXPERIMENT_NAME": params.name or experiment.step,
             "PAPERSPACE_EXPERIMENT_ID": experiment.public_id,
         }
+
+
+def _in_workspace(workdir: str) -> str:
+    """Return a working directory relative to the workspace; one that lies elsewhere is left for the run to refuse."""
+    path = PurePosixPath(workdir)
+    return str(path.relative_to(_WORKSPACE)) if path.is_relative_to(_WORKSPACE) else workdir
 
 
 _HIDDEN = frozenset({"password", "access_key_id", "secret_access_key"})
