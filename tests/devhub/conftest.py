@@ -45,6 +45,8 @@ def client(hub: DevHub, repository: Repository, clock: ManualClock) -> Client:
 
 @pytest.fixture
 def receiver(hub: DevHub) -> Iterator[Receiver]:
+    """Ask for it last: it hears what happens from now on."""
+    hub.wait_delivered()
     with Receiver() as receiver:
         hub.set_webhook(receiver.url)
         yield receiver
