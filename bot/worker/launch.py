@@ -8,11 +8,11 @@ import logging
 import socket
 
 from bot.backends.base import AttemptSpec, Backend, BackendError, from_json
-from bot.clock import SECOND, Clock
+from bot.clock import HOUR, MINUTE, SECOND, Clock
 from bot.core.schedule import Need, Room, choose
 from bot.core.states import Observation, State
 from bot.forge.credentials import Credentials
-from bot.forge.errors import ForgeError
+from bot.forge.errors import ForgeError, Refused
 from bot.forge.git import GitCache, GitError, RepositoryId
 from bot.store import commits, experiments
 from bot.store.database import Database
@@ -20,7 +20,9 @@ from bot.store.experiments import Placed
 from bot.store.schema import Attempt
 from bot.worker.each import Each
 
-_TRIES = 5
+_LONGEST_WAIT = 5 * MINUTE
+_PATIENCE = 1 * HOUR
+"""How long git, GitHub or the backend may be away before an attempt is given up."""
 _log = logging.getLogger(__name__)
 
 
@@ -81,6 +83,8 @@ class Launch:
         """Hand to the backend what has a place."""
         with self._database.read() as tx:
             waiting = experiments.in_states(tx, State.PENDING)
+            if not waiting:
+                return
             active = experiments.in_states(
                 tx, State.PROVISIONING, State.PROVISIONED, State.NETWORK_SETUP, State.RUNNING, State.NETWORK_TEARDOWN
             )
@@ -113,7 +117,8 @@ class Launch:
         attempt, repository = placed.attempt, placed.repository
         with self._database.write() as tx:
             # Another tick may have been asked to cancel it meanwhile; the intent marks the point of no return.
-            experiments.change(tx, attempt.id, launching_at=self._clock.now(), host=socket.gethostname())
+            since = attempt.launching_at or self._clock.now()
+            experiments.change(tx, attempt.id, launching_at=since, host=socket.gethostname())
         try:
             spec = from_json(attempt.spec)
             if spec.code is not None:
@@ -128,12 +133,13 @@ class Launch:
             experiments.change(tx, attempt.id, handle=handle)
 
     def _stumbled(self, attempt: Attempt, error: Exception) -> None:
-        """Try again later, a few times; then it is the platform's error, said with its reason."""
+        """Try again later, for a while; then it is the platform's error, said with its reason."""
         _log.warning("attempt %s was not launched: %s", attempt.backend_id, error)
-        if attempt.tries + 1 >= _TRIES:
+        since = attempt.launching_at or self._clock.now()
+        if not _is_worth_another_try(error) or self._clock.now() - since > _PATIENCE:
             self._observe(attempt.id, State.ERROR, f"could not be launched: {error}")
             return
-        wait = 2**attempt.tries * 5 * SECOND
+        wait = min(2**attempt.tries * 5 * SECOND, _LONGEST_WAIT)
         with self._database.write() as tx:
             experiments.change(tx, attempt.id, tries=attempt.tries + 1, not_before=self._clock.now() + wait)
 
@@ -161,6 +167,10 @@ def _need(placed: Placed) -> Need:
         memory_mb=sum(group.count * group.machine.memory_mb for group in spec.groups),
         gpus=sum(group.count * group.machine.gpus for group in spec.groups),
     )
+
+
+def _is_worth_another_try(error: Exception) -> bool:
+    return not isinstance(error, Refused) and not (isinstance(error, GitError) and not error.is_retryable)
 
 
 def _waits_for(placed: Placed) -> str:
