@@ -1,5 +1,7 @@
 """The web server: gunicorn, told once and for all what this program needs of it."""
 
+import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ THREADS = 16
 
 STOP_WITHIN = 8
 """Seconds that requests at work are given when the server is told to stop."""
+
+_QUERY = re.compile(r"\?[^\s'\"]+")
 
 
 def serve(make: Callable[[], Flask], host: str, port: int) -> None:
@@ -32,7 +36,14 @@ class _Server(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
+        logging.getLogger("gunicorn.error").addFilter(_without_query)
         return self._make()
+
+
+def _without_query(record: logging.LogRecord) -> bool:
+    """Take queries out of what gunicorn tells of failed requests: they hold tokens."""
+    record.msg, record.args = _QUERY.sub("?…", record.getMessage()), ()
+    return True
 
 
 def settings(address: str) -> dict[str, Any]:

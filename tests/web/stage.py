@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from flask import Flask
+from jinja2.bccache import Bucket, BytecodeCache
 from werkzeug.test import TestResponse
 
 from bot.backends.base import (
@@ -89,6 +90,23 @@ class ShelfBackend:
         return shelf[attempt_id]
 
 
+class _Compiled(BytecodeCache):
+    """Templates compiled once for all plays: it takes longer than most of them."""
+
+    def __init__(self) -> None:
+        self._code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._code:
+            bucket.bytecode_from_string(self._code[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._code[bucket.key] = bucket.bytecode_to_string()
+
+
+_COMPILED = _Compiled()
+
+
 class Stage:
     """A web process over a database, and one repository whose experiments a play makes."""
 
@@ -111,6 +129,7 @@ class Stage:
         )
         # What a person would see as "Internal Server Error" is an exception here.
         self.app.testing = True
+        self.app.jinja_env.bytecode_cache = _COMPILED
         self.client = self.app.test_client()
 
     def get(self, address: str, **options: Any) -> TestResponse:
@@ -149,10 +168,12 @@ class Stage:
 
     def reach(self, attempt: Attempt, *states: State, reason: str = "") -> None:
         """Let the attempt enter states, a second apart."""
+        seen = []
         for state in states:
             self.clock.advance(1)
-            with self.database.write() as tx:
-                experiments.observe(tx, attempt.id, [Observation(state, self.clock.now(), reason)])
+            seen.append(Observation(state, self.clock.now(), reason))
+        with self.database.write() as tx:
+            experiments.observe(tx, attempt.id, seen)
 
     def finish(self, attempt: Attempt) -> None:
         """Let the attempt go all the way to success, its metrics read."""

@@ -3,11 +3,14 @@
 import json
 import uuid
 
+import pytest
+
 from bot.core.events import MergeGroupRequested, PullRequestChanged, PushReceived, RefDeleted, parse
 from tests.openapi.description import examples, skip_without_npm_parts
 from tests.web.stage import Stage, delivery
 
 
+@pytest.mark.slow
 def test_the_door_lets_every_example_in(stage: Stage) -> None:
     skip_without_npm_parts()
     answers = set()

@@ -248,7 +248,7 @@ HEADERS = st.dictionaries(
 
 
 @given(st.sampled_from(["GET", "POST", "PUT", "OPTIONS"]), HEADERS, st.binary(max_size=300), st.booleans())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_sent_is_answered_without_an_error_of_ours(
     stage: Stage, method: str, headers: dict[str, str], body: bytes, is_signed: bool
 ) -> None:
