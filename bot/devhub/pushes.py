@@ -7,7 +7,7 @@ GitHub's rules: no event for tags when more than three are pushed at once, none 
 from dataclasses import dataclass
 from typing import Any
 
-from bot.devhub.git import Commit, Git
+from bot.devhub.git import Commit, Git, GitError
 from bot.devhub.model import NO_SHA, Account, Pull, Repository
 from bot.devhub.site import Site
 
@@ -108,7 +108,7 @@ def _push_payload(
 ) -> dict[str, Any]:
     git, shapes = site.git(repository), site.shapes
     created, deleted = move.before == NO_SHA, move.after == NO_SHA
-    head = None if deleted else site.commit(repository, move.after)
+    head = None if deleted else _head(site, repository, move.after)
     commits = [] if deleted or move.branch is None else _new_commits(git, move, before)
     span = move.after[:12] if created or deleted else f"{move.before[:12]}...{move.after[:12]}"
     return {
@@ -125,6 +125,14 @@ def _push_payload(
         "commits": [shapes.pushed_commit(repository, commit) for commit in commits],
         "head_commit": None if head is None else shapes.pushed_commit(repository, head),
     }
+
+
+def _head(site: Site, repository: Repository, sha: str) -> Commit | None:
+    """Return the commit that a ref names; a tag may name a tree or a file as well."""
+    try:
+        return site.commit(repository, sha)
+    except GitError:
+        return None
 
 
 def _new_commits(git: Git, move: Move, before: dict[str, str]) -> list[Commit]:

@@ -1,5 +1,6 @@
 """git over HTTP: who may fetch, who may push, and what a push sets in motion."""
 
+import shutil
 import tempfile
 
 from flask import Blueprint, Response, request
@@ -12,7 +13,6 @@ from bot.devhub.model import Account, Repository
 from bot.devhub.pushes import after_push
 from bot.devhub.site import Site
 
-_IN_MEMORY = 1 << 20
 _PASSED_ON = {"Content-Type": "CONTENT_TYPE", "Content-Encoding": "HTTP_CONTENT_ENCODING", "Accept": "HTTP_ACCEPT"}
 
 
@@ -93,13 +93,10 @@ def _ask_git(site: Site, repository: Repository, path: str, user: Account | None
     if "Git-Protocol" in request.headers and repository.any_sha:
         protocol = request.headers["Git-Protocol"]
         variables |= {"GIT_PROTOCOL": protocol, "HTTP_GIT_PROTOCOL": protocol}
-    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spool:
-        while chunk := request.stream.read(_IN_MEMORY):
-            spool.write(chunk)
+    with tempfile.TemporaryFile() as spool:
+        shutil.copyfileobj(request.stream, spool)
         variables["CONTENT_LENGTH"] = str(spool.tell())
         spool.seek(0)
-        # A child needs a true file.
-        spool.rollover()
         return site.git(repository).http(path, variables, spool, None if user is None else user.login)
 
 

@@ -3,6 +3,7 @@
 import base64
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,9 @@ def test_tags_are_told_up_to_three_at_once(hub: DevHub, clone: Clone, sha: str) 
     assert payload["after"] != sha, "an annotated tag is an object of its own"
     assert payload["head_commit"]["id"] == sha
     assert payload["base_ref"] == "refs/heads/main"
+    clone.git("tag", "a-tree", "main^{tree}")
+    clone.git("push", "--quiet", "origin", "a-tree")
+    assert pushes(hub)[-1]["head_commit"] is None
     told = len(pushes(hub))
     for number in range(4):
         clone.git("tag", f"many-{number}")
@@ -217,3 +221,23 @@ def test_committing_without_a_clone_can_do_what_tests_need(hub: DevHub, reposito
 def test_a_commit_to_a_pulls_head_without_a_clone_synchronizes_it(hub: DevHub, pull: Pull) -> None:
     hub.commit_files(pull.repository, {"a": "b"}, branch="better")
     assert [d.action for d in hub.deliveries if d.event == "pull_request"] == ["opened", "synchronize"]
+
+
+def test_many_at_once(hub: DevHub, repository: Repository, client: Client, tmp_path: Path) -> None:
+    clones = [Clone(tmp_path / f"clone-{n}", hub, repository, repository.owner) for n in range(4)]
+
+    def work(number: int) -> None:
+        clone = clones[number]
+        clone.git("checkout", "--quiet", "-b", f"branch-{number}")
+        for text in ("one", "two"):
+            clone.commit(f"{number} {text}")
+            clone.git("push", "--quiet", "origin", f"branch-{number}")
+            body = {"name": "experiments", "head_sha": clone.git("rev-parse", "HEAD")}
+            assert client.post("/repos/acme/digits/check-runs", body).status_code == 201
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    told = [(payload["ref"], payload["before"] == ZEROS) for payload in pushes(hub)[1:]]
+    assert sorted(told) == sorted((f"refs/heads/branch-{n}", new) for n in range(4) for new in (True, False))
+    assert len(list(repository.runs())) == 8
+    assert len({run.id for run in repository.runs()}) == 8

@@ -1,6 +1,8 @@
 """The pages, as text: that everything is there and nothing of it is dangerous. How they look was looked at."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 import requests
@@ -108,3 +110,15 @@ def test_markdown_keeps_what_github_keeps_and_nothing_else() -> None:
     )
     for unwanted in ("javascript:", "onclick", "<iframe", "<style", "style=", "class=", "hidden", "<form", "<button"):
         assert unwanted not in gone, unwanted
+
+
+def test_without_the_extra_markdown_is_shown_as_written_and_says_so() -> None:
+    program = (
+        "import sys; sys.modules['nh3'] = None\n"
+        "import bot.devhub\n"
+        "from bot.devhub.markdown import render\n"
+        "print(render('**a** <script>'))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "pip install experiment-ci[demo]" in done.stdout
+    assert "<pre>**a** &lt;script&gt;</pre>" in done.stdout

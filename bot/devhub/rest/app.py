@@ -8,9 +8,9 @@ from bot.devhub.courier import Delivery
 from bot.devhub.errors import ApiError, not_found
 from bot.devhub.manifest import allows
 from bot.devhub.model import Installation, Repository, iso
+from bot.devhub.places import Json
 from bot.devhub.rest.body import Body
 from bot.devhub.rest.routing import Answer, Call, Routes
-from bot.devhub.shapes import Json
 
 routes = Routes()
 _KEPT = 3 * DAY

@@ -7,8 +7,9 @@ from flask import request
 from bot.devhub.errors import ApiError, not_found
 from bot.devhub.git import GitError
 from bot.devhub.model import Pull
+from bot.devhub.places import Json
 from bot.devhub.rest.routing import Answer, Call, Routes
-from bot.devhub.shapes import Json, grants
+from bot.devhub.shapes import grants
 
 routes = Routes()
 
