@@ -6,6 +6,7 @@ from typing import Any
 
 from bot.backends.base import AttemptSpec, Code, TaskGroup, to_json
 from bot.backends.machines import Machines, UnknownMachine
+from bot.backends.sandbox import PathRefused, artifacts_path
 from bot.core.config import SingleNodeParams, Step
 from bot.core.plan import caveats
 from bot.forge.git import GitCache, RepositoryId
@@ -34,7 +35,7 @@ class Workload:
         row.gates = [asdict(gate) for gate in step.gates]
         row.notes, row.refusal = list(caveats(step.params)), step.params.unsupported()
         if not row.refusal and isinstance(step.params, SingleNodeParams):
-            self._see_machine(row, step.params.machine_type)
+            self._see_machine(row, step.params)
         return row
 
     def attempt(
@@ -49,10 +50,12 @@ class Workload:
             row.spec = to_json(self._spec(row, repository, commit, experiment, step.params, ref))
         return row
 
-    def _see_machine(self, row: Experiment, name: str | None) -> None:
+    def _see_machine(self, row: Experiment, params: SingleNodeParams) -> None:
+        """Refuse what no machine of ours can give, and note what its reader should know."""
         try:
-            _, note = self._machines.find(name)
-        except UnknownMachine as error:
+            artifacts_path(params.artifacts)
+            _, note = self._machines.find(params.machine_type)
+        except (UnknownMachine, PathRefused) as error:
             row.refusal = str(error)
         else:
             row.notes = [*row.notes, note] if note else row.notes
@@ -78,7 +81,7 @@ class Workload:
             run_dir=str(self._data_dir / "runs" / experiment.public_id / str(attempt.number)),
             storage_dir=str(self._data_dir / "storage" / str(repository.github_id)),
             workdir=_in_workspace(params.workdir or "."),
-            artifacts=params.artifacts,
+            artifacts=artifacts_path(params.artifacts),
             labels={"repository": f"{repository.owner}/{repository.name}", "sha": commit.sha},
         )
 
@@ -91,7 +94,7 @@ class Workload:
             "PS_GRADIENT_CI_GIT_REF": ref,
             "PS_GRADIENT_CI_GIT_SHA": commit.sha,
             "PS_GRADIENT_CI_GIT_REPO_URL": f"{self._web_url}/{repository.owner}/{repository.name}",
-            "PS_MODEL_PATH": params.model_path or params.artifacts,
+            "PS_MODEL_PATH": params.model_path or artifacts_path(params.artifacts),
             "PS_JOBSPACE": _STORAGE,
             "EXPERIMENT_NAME": params.name or experiment.step,
             "PAPERSPACE_EXPERIMENT_ID": experiment.public_id,

@@ -139,3 +139,13 @@ master: {command: mpirun train, container: none, machine-type: C1, count: 1}
     }
     assert "not launched yet" in road.hub.check(repository, sha, "experiment / multi-mpi").output.summary
     assert backend.submissions == []
+
+
+def test_artifacts_cannot_lie_where_the_system_is(road: Road, backend: ScriptedBackend) -> None:
+    config = CONFIG.replace("command: python3 train.py", "command: python3 train.py\n          artifactDirectory: /usr")
+    repository, sha = road.repository({".ps_project/config.yaml": config})
+    road.settle()
+
+    assert road.shown(repository, sha)["train / fit"] == ("completed", "failure")
+    assert "artifacts cannot lie at" in road.hub.check(repository, sha, "train / fit").output.summary
+    assert backend.submissions == []
