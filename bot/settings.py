@@ -5,6 +5,7 @@ docs/settings.md explains each; `README.md` says how to get those that GitHub gi
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 BACKENDS = ("local",)
 IMAGES = ("auto", "public", "off")
+_PRIVATE_NAMES = (".local", ".localhost", ".internal", ".lan", ".home.arpa", ".test")
+_URL = re.compile(r"https?://[A-Za-z0-9._~%:\[\]/!$&()*+,;=-]+")
 _SECRETS = ("GITHUB_PRIVATE_KEY", "GITHUB_WEBHOOK_SECRET")
 
 
@@ -50,11 +53,11 @@ class Settings:
     def has_public_address(self) -> bool:
         """Tell whether GitHub's image proxy could reach PUBLIC_URL: https, and no private or local address."""
         url = urlsplit(self.public_url)
-        host = url.hostname or ""
+        host = (url.hostname or "").rstrip(".")
         try:
             return url.scheme == "https" and ipaddress.ip_address(host).is_global
         except ValueError:
-            return url.scheme == "https" and "." in host and not host.endswith((".local", ".internal", ".lan"))
+            return url.scheme == "https" and "." in host and not host.endswith(_PRIVATE_NAMES)
 
     def shows_images(self, is_private: bool) -> bool:
         """Tell whether a repository's comments may carry pictures that anybody with the URL can see."""
@@ -74,6 +77,12 @@ def forget_secrets() -> None:
         os.environ.pop(name, None)
 
 
+def _own_url(host: str, port: int) -> str:
+    """Return where a browser on this machine finds the web process."""
+    reachable = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - named, not listened on
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
 class _Reader:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -89,7 +98,7 @@ class _Reader:
             webhook_secrets=self._webhook_secrets(),
             data_dir=data_dir,
             database_url=self._text("DATABASE_URL", f"sqlite:///{data_dir / 'experiment-ci.sqlite3'}"),
-            public_url=self._url("PUBLIC_URL", f"http://{host}:{port}"),
+            public_url=self._url("PUBLIC_URL", _own_url(host, port)),
             api_url=self._url("GITHUB_API_URL", "https://api.github.com"),
             web_url=self._url("GITHUB_WEB_URL", "https://github.com"),
             backend=self._choice("BACKEND", "local", BACKENDS),
@@ -112,9 +121,9 @@ class _Reader:
             self._problems.append(
                 "GITHUB_APP_ID is missing: it is the number called “App ID” on your GitHub App's settings page."
             )
-        elif not value.isascii() or not value.isdigit():
+        elif not re.fullmatch("[1-9][0-9]{0,17}", value):
             self._problems.append(
-                f"GITHUB_APP_ID must be a number such as 123456, not {value!r} (the client ID will not do)."
+                f"GITHUB_APP_ID must be a number such as 123456, not {value[:60]!r} (the client ID will not do)."
             )
         else:
             return int(value)
@@ -164,19 +173,20 @@ class _Reader:
         value = self._text(name, default).rstrip("/")
         try:
             url = urlsplit(value)
-            is_good = url.scheme in ("http", "https") and bool(url.hostname) and (url.port or 1) > 0
+            is_good = bool(_URL.fullmatch(value)) and bool(url.hostname) and url.port != 0
         except ValueError:
             is_good = False
-        if not is_good or url.username or url.query or url.fragment:
-            self._problems.append(f"{name} must be a plain http(s) URL such as {default}, not {value!r}.")
+        if not is_good:
+            given = "" if "@" in value else f", not {value!r}"  # what stands before an @ may be a password
+            self._problems.append(f"{name} must be a plain http(s) URL such as {default}{given}.")
         return value
 
     def _port(self) -> int:
         value = self._text("PORT", "8080")
-        if value.isascii() and value.isdigit() and 0 < int(value) < 65536:
+        if re.fullmatch("[1-9][0-9]{0,4}", value) and int(value) < 65536:
             return int(value)
-        self._problems.append(f"PORT must be a number from 1 to 65535, not {value!r}.")
-        return 0
+        self._problems.append(f"PORT must be a number from 1 to 65535, not {value[:60]!r}.")
+        return 8080
 
     def _choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
         value = self._text(name, default)

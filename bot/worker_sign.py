@@ -13,6 +13,8 @@ from typing import IO
 from bot.clock import MINUTE, Clock
 
 _STUCK_AFTER = 1 * MINUTE
+_TRIES, _BETWEEN = 5, 0.1
+"""How often, and seconds apart."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,23 @@ class WorkerSign:
         """Lock the file for as long as this process lives. Return False when another worker has it."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         file = self._path.open("a")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not self._locks(file):
             file.close()
             return False
         self._file = file
         self.beat()
         return True
+
+    def _locks(self, file: IO[str]) -> bool:
+        """Try more than once: somebody who just looks whether a worker is alive holds the file for a moment, too."""
+        for _ in range(_TRIES):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._clock.sleep(_BETWEEN)
+            else:
+                return True
+        return False
 
     def beat(self) -> None:
         """Say that the worker's loop went round."""
