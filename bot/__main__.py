@@ -154,9 +154,7 @@ def _check_config(options: argparse.Namespace) -> int:
     place = options.path or Path()
     path = _config_file(place)
     if path is None:
-        return _complain(
-            f"{place.absolute()} has no config: neither {' nor '.join(config.CONFIG_PATHS)} is one of ours"
-        )
+        return _complain(f"no {' or '.join(config.CONFIG_PATHS)} of ours in {place.absolute()}")
     root = _root_of(path)
     try:
         data = _read(root, path.absolute().relative_to(root))
@@ -184,15 +182,13 @@ def _root_of(path: Path) -> Path:
 
 
 def _read(root: Path, name: Path) -> bytes:
-    """Read a file below `root` as the bot would at a commit: no link on the way, no way out, nothing too large.
+    """Read a file below `root` as the bot would at a commit: no link on the way, nothing but regular files.
 
-    Raises LookupError with the reason.
+    A config can name nothing above `root`: `..` and absolute paths are mistakes in it. Raises LookupError with the
+    reason.
     """
-    path = Path(os.path.normpath(root / name))
-    if path == root or not path.is_relative_to(root):
-        raise LookupError("it lies outside the repository")
-    steps = [path, *path.parents]
-    if any(step.is_symlink() for step in steps[: steps.index(root)]):
+    path = root / name
+    if any((root / part).is_symlink() for part in (name, *name.parents[:-1])):
         raise LookupError("it is a link, or lies behind one; the bot reads regular files only")
     if path.exists() and not path.is_file():
         raise LookupError("it is no regular file")

@@ -1,16 +1,18 @@
 """The start of a process that needs everything: what stands in its way is told in a sentence, never in a traceback."""
 
 from alembic.util import CommandError
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.app import App, login_token
 from bot.backends.base import BackendUnavailable
 from bot.backends.machines import MachinesError
 from bot.clock import Clock
 from bot.settings import Settings, SettingsError
-from bot.store.database import Unavailable
 
-DATABASE_TROUBLES = (Unavailable, CommandError, ImportError)
-"""What opening the database raises: it does not answer, a newer version made it, its driver is not installed."""
+DATABASE_TROUBLES = (SQLAlchemyError, CommandError, ImportError)
+"""What opening the database raises: it does not answer or its URL is none, a newer version made its tables, its driver
+is not installed.
+"""
 
 
 class CannotStart(Exception):
