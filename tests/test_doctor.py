@@ -1,0 +1,240 @@
+"""`experiment-ci doctor` against devhub: all is well, and each thing that is not, with its cure."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from bot.__main__ import main
+from bot.clock import SystemClock
+from bot.devhub import DevHub
+from bot.doctor import examine, line
+from bot.forge.diagnosis import Finding
+from bot.resources import MANIFEST
+from bot.worker_sign import WorkerSign
+
+pytestmark = pytest.mark.service
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[DevHub]:
+    with DevHub(tmp_path / "hub", SystemClock()) as hub:
+        hub.create_repository("acme", "digits")
+        yield hub
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[WorkerSign]:
+    """A worker that is alive."""
+    sign = WorkerSign(tmp_path / "data", SystemClock())
+    assert sign.hold()
+    yield sign
+    sign.release()
+
+
+Findings = dict[str, Finding]
+Ask = Callable[..., Findings]
+
+
+def environ_of(hub: DevHub, data_dir: Path) -> dict[str, str]:
+    return {
+        "GITHUB_APP_ID": str(hub.app.id),
+        "GITHUB_PRIVATE_KEY": hub.app.private_key,
+        "GITHUB_WEBHOOK_SECRET": hub.app.webhook_secret,
+        "GITHUB_API_URL": hub.url,
+        "GITHUB_WEB_URL": hub.url,
+        "DATA_DIR": str(data_dir),
+    }
+
+
+@pytest.fixture
+def ask(hub: DevHub, tmp_path: Path) -> Ask:
+    """What the doctor finds with good settings, but for what the play changes."""
+
+    def examined(**changes: str) -> Findings:
+        environ = {**environ_of(hub, tmp_path / "data"), **changes}
+        return {finding.name: finding for finding in examine(environ, SystemClock())}
+
+    return examined
+
+
+def ill(findings: Findings) -> list[str]:
+    for finding in findings.values():
+        assert finding.ok or finding.cure, f"{finding.name} has no cure"
+    return [finding.name for finding in findings.values() if not finding.ok]
+
+
+def test_all_is_well(ask: Ask, worker: WorkerSign) -> None:
+    findings = ask()
+    assert ill(findings) == []
+    assert list(findings) == [
+        "settings",
+        "clock",
+        "credentials",
+        "permissions",
+        "events",
+        "installation acme",
+        "data",
+        "database",
+        "backend",
+        "isolation",
+        "limits",
+        "worker",
+        "images",
+    ]
+
+
+def test_a_missing_setting_is_all_there_is_to_say(ask: Ask) -> None:
+    findings = ask(GITHUB_APP_ID="")
+    assert ill(findings) == ["settings"]
+    assert findings["settings"].sentence.startswith("GITHUB_APP_ID is missing")
+    assert "README.md" in findings["settings"].cure
+
+
+def test_the_wrong_key(ask: Ask, hub: DevHub, worker: WorkerSign) -> None:
+    another = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = another.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+    findings = ask(GITHUB_PRIVATE_KEY=pem)
+    assert ill(findings) == ["credentials"]
+    assert findings["credentials"].cure == (
+        f"The private key does not belong to App {hub.app.id}, or it was deleted on the App's settings page."
+    )
+
+
+def test_the_wrong_app(ask: Ask, hub: DevHub, worker: WorkerSign) -> None:
+    findings = ask(GITHUB_APP_ID=str(hub.app.id + 1))
+    assert ill(findings) == ["credentials"]
+    assert findings["credentials"].sentence.endswith(f"to App {hub.app.id + 1}.")
+    assert "GITHUB_APP_ID" in findings["credentials"].cure
+
+
+def test_a_github_that_does_not_answer(ask: Ask, worker: WorkerSign) -> None:
+    findings = ask(GITHUB_API_URL="http://127.0.0.1:9")
+    assert ill(findings) == ["GitHub"]
+    assert "GITHUB_API_URL" in findings["GitHub"].cure
+
+
+def test_a_permission_and_an_event_that_the_app_lacks(tmp_path: Path, worker: WorkerSign) -> None:
+    manifest = tmp_path / "app.yaml"
+    text = MANIFEST.read_text().replace("checks: write", "checks: read").replace("  - merge_group\n", "")
+    manifest.write_text(text)
+    with DevHub(tmp_path / "hub", SystemClock(), manifest=manifest) as hub:
+        hub.create_repository("acme", "digits")
+        found = examine(environ_of(hub, tmp_path / "data"), SystemClock())
+        findings = {finding.name: finding for finding in found}
+
+    assert ill(findings) == ["permissions", "events", "installation acme"]
+    assert findings["permissions"].sentence == "Lacking checks: write."
+    assert "“Permissions & events”" in findings["permissions"].cure
+    assert findings["events"].sentence == "Not subscribed to merge_group."
+    assert findings["installation acme"].sentence == "Lacking checks: write."
+    assert "acme accepts the App's new permissions" in findings["installation acme"].cure
+
+
+def test_an_app_that_is_installed_nowhere(tmp_path: Path, worker: WorkerSign) -> None:
+    with DevHub(tmp_path / "hub", SystemClock()) as hub:
+        found = examine(environ_of(hub, tmp_path / "data"), SystemClock())
+        findings = {finding.name: finding for finding in found}
+    assert ill(findings) == ["installations"]
+    assert "selected repositories" in findings["installations"].cure
+
+
+def test_a_file_in_the_place_of_data_dir(ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("in the way")
+    findings = ask()
+    assert ill(findings) == ["data"]
+    assert findings["data"].sentence == f"{tmp_path / 'data'} cannot be written: File exists"
+    assert "DATA_DIR" in findings["data"].cure
+    assert "worker" not in findings, "what lies in it need not be looked for"
+
+
+def test_a_database_that_cannot_be_opened(ask: Ask, worker: WorkerSign) -> None:
+    findings = ask(DATABASE_URL="sqlite:////proc/nowhere/x.sqlite3")
+    assert ill(findings) == ["database"]
+    assert "unable to open database file" in findings["database"].sentence
+    assert "DATABASE_URL" in findings["database"].cure
+
+
+def test_a_database_whose_driver_is_not_there(ask: Ask, worker: WorkerSign) -> None:
+    findings = ask(DATABASE_URL="postgresql+nosuchdriver://bot:hunter2@127.0.0.1:9/x")
+    assert ill(findings) == ["database"]
+    assert "hunter2" not in line(findings["database"])
+
+
+def test_no_isolation(ask: Ask, worker: WorkerSign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs, git = tmp_path / "programs", shutil.which("git")
+    assert git is not None
+    programs.mkdir()
+    (programs / "git").symlink_to(git)
+    monkeypatch.setenv("PATH", str(programs))
+
+    findings = ask()
+    assert ill(findings) == ["backend"]
+    assert "bubblewrap is missing" in findings["backend"].sentence
+    assert "apt-get install bubblewrap" in findings["backend"].sentence
+
+    findings = ask(ALLOW_UNISOLATED_TRUSTED_CODE="yes")
+    assert ill(findings) == ["isolation"], "what is allowed for its danger is still told"
+    assert "all the rights of the bot" in findings["isolation"].sentence
+    assert "ALLOW_UNISOLATED_TRUSTED_CODE" in findings["isolation"].cure
+
+
+def test_a_wrong_machines_file(ask: Ask, worker: WorkerSign, tmp_path: Path) -> None:
+    (tmp_path / "machines.yaml").write_text("types: {small: {cpus: 0}}\n")
+    findings = ask(MACHINES_FILE=str(tmp_path / "machines.yaml"))
+    assert ill(findings) == ["machines"]
+    assert "`cpus` must be a number above 0" in findings["machines"].sentence
+    assert "docs/settings.md" in findings["machines"].cure
+
+
+def test_no_worker(ask: Ask, tmp_path: Path) -> None:
+    findings = ask()
+    assert ill(findings) == ["worker"]
+    assert findings["worker"].sentence == "no worker was ever started on this DATA_DIR"
+    assert "experiment-ci up" in findings["worker"].cure
+
+    sign = WorkerSign(tmp_path / "data", SystemClock())
+    assert sign.hold()
+    sign.release()
+    assert ask()["worker"].sentence == "no worker runs"
+
+
+def test_a_worker_that_is_stuck(ask: Ask, worker: WorkerSign, tmp_path: Path) -> None:
+    an_hour_ago = SystemClock().now() / 1_000_000 - 3600
+    os.utime(tmp_path / "data" / "worker.alive", (an_hour_ago, an_hour_ago))
+    assert "has not gone round for 36" in ask()["worker"].sentence
+
+
+def test_pictures_that_github_could_not_fetch(ask: Ask, worker: WorkerSign) -> None:
+    findings = ask(IMAGES="public")
+    assert ill(findings) == ["images"]
+    assert "IMAGES=off" in findings["images"].cure
+
+
+def test_the_terminal(
+    hub: DevHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line for each finding, the cure below what is not well; the status says whether there was any."""
+    for name, value in environ_of(hub, tmp_path / "data").items():
+        monkeypatch.setenv(name, value)
+
+    assert main(["doctor"]) == 1
+    said = capsys.readouterr().out
+    assert f"✓ settings: App {hub.app.id}, data in {tmp_path / 'data'}\n" in said
+    assert (
+        "✗ worker: no worker was ever started on this DATA_DIR\n"
+        "    → Start it: `experiment-ci up`, or `experiment-ci work`.\n"
+    ) in said
+    assert hub.app.webhook_secret not in said
+
+    sign = WorkerSign(tmp_path / "data", SystemClock())
+    assert sign.hold()
+    assert main(["doctor"]) == 0
+    sign.release()
+    said = capsys.readouterr().out
+    assert "✗" not in said
+    assert "→" not in said
