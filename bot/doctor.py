@@ -55,7 +55,7 @@ def _github(settings: Settings, clock: Clock) -> Iterator[Finding]:
 
 def _data(settings: Settings) -> Finding:
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=settings.data_dir) as file:
             file.write(b"written by the doctor")
     except OSError as error:

@@ -22,6 +22,8 @@ class CannotStart(Exception):
 def start(settings: Settings, clock: Clock) -> App:
     """Build everything. Raises SettingsError or CannotStart, both with sentences for the terminal."""
     try:
+        # Deliveries, logs and the tokens of pages lie in it: none of that is for this machine's other accounts.
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         app = App.build(settings, clock)
         token = login_token(settings.data_dir)
     except (BackendUnavailable, MachinesError) as error:

@@ -506,6 +506,7 @@ def test_serve_says_where_it_is_and_how_to_log_in(
     status, out, err = asked_to_end(process)
 
     assert (status, err) == (0, "")
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700, "nobody else of this machine reads what lies there"
     token = (tmp_path / "data" / "login-token").read_text().strip()
     assert out.splitlines() == [
         f"experiment-ci listens on {address}; GitHub's webhook URL is {address}/webhook",
