@@ -6,6 +6,7 @@ when a read turns into a write.
 """
 
 import fcntl
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,8 +24,11 @@ Transaction = Session
 Unavailable = DBAPIError
 """Raised by any verb when the database cannot be reached, read or written, whatever its driver calls that."""
 
-PATIENCE = 5.0
-"""Seconds to wait for another's lock. GitHub gives up on a delivery after ten: the door must have said 503 by then."""
+PATIENCE = 4.0
+"""Seconds to wait for another's lock, once in this process and once in the database.
+
+GitHub gives up on a delivery after ten: the door must have said 503 by then.
+"""
 
 
 class Database:
@@ -35,6 +39,9 @@ class Database:
         self._reading = _engine(url, patience)
         self._writing = self._reading.execution_options(begin="BEGIN IMMEDIATE")
         self._single = self._reading.execution_options(begin=None)
+        # Whoever finds SQLite locked sleeps and looks again, ever longer, while others slip in. A turn for each thread
+        # took the door's p99 at 250 deliveries a second from 0.8 s to 0.2 s (median of three). PostgreSQL needs none.
+        self._turn, self._patience = threading.Semaphore(1 if url.startswith("sqlite") else 64), patience
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
@@ -54,8 +61,13 @@ class Database:
 
         It is the webhook door's, which cannot afford a session, nor the words around a transaction, for each delivery.
         """
-        with self._single.begin() as connection:
-            yield connection
+        has_turn = self._turn.acquire(timeout=self._patience)
+        try:
+            with self._single.begin() as connection:
+                yield connection
+        finally:
+            if has_turn:
+                self._turn.release()
 
     def migrate(self, lock: Path) -> None:
         """Bring the schema to this version's. `lock` keeps web and worker, started together, from racing."""
