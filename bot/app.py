@@ -3,6 +3,7 @@
 import os
 import secrets
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 from flask import Flask
@@ -88,7 +89,6 @@ class App:
         # What runs wrote is read as the uid that they have: never as root.
         reader = MetricsReader(user=NOBODY[0] if os.getuid() == 0 else None)
         pictures = PictureStore(settings.data_dir / "images", reader)
-        renderer = Renderer(FileSystemLoader(TEMPLATES))
         forge = Forge(credentials, Pacer(clock), clock)
         self._closing.callback(forge.close)
         self._closing.callback(reader.close)
@@ -97,7 +97,7 @@ class App:
             Launch(database, clock, backend, git, credentials),
             Watch(database, clock, backend),
             Collect(database, clock, backend, reader, pictures),
-            Report(database, clock, forge, renderer, settings, backend.capabilities.isolation),
+            Report(database, clock, forge, _renderer(), settings, backend.capabilities.isolation),
         ]
 
     def worker(self) -> Worker:
@@ -107,6 +107,12 @@ class App:
             raise AlreadyRunning(f"another worker is running on {self.settings.data_dir}")
         holder = holder_name()
         return Worker([Leased(s, self.database, self.clock, holder) for s in self.stations()], sign)
+
+
+@cache
+def _renderer() -> Renderer:
+    """Return the one there is: its templates take half a second to compile, and every bot of a process has the same."""
+    return Renderer(FileSystemLoader(TEMPLATES))
 
 
 def make_backend(settings: Settings, machines: Machines, clock: Clock) -> Backend:

@@ -9,7 +9,7 @@ LENGTH = 13
 def public_id(now: int, entropy: int) -> str:
     """Return 13 characters: nine of the time (`now`, microseconds, kept to the millisecond), four of `entropy`.
 
-    Ids made in the same millisecond differ by chance only (one in a million): a unique column decides.
+    Ids of two processes made in the same millisecond differ by chance only: a unique column decides.
     """
     return _digits(now // 1000, 9) + _digits(entropy, 4)
 

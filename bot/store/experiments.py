@@ -1,10 +1,11 @@
 """Runs, their experiments, and the attempts at them: made once, advanced in one place, found by state."""
 
+import itertools
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, and_, or_, select, update
 
 from bot.core.ids import public_id
 from bot.core.states import FINAL, Observation, State, Transition, advance, deadline
@@ -13,6 +14,7 @@ from bot.store.schema import (
     Attempt,
     Commit,
     Experiment,
+    Pull,
     PullHead,
     Repository,
     Run,
@@ -24,9 +26,16 @@ from bot.store.schema import (
 _FINAL = tuple(str(state) for state in FINAL)
 
 
+_entropy = itertools.count(secrets.randbits(20))
+
+
 def new_public_id(now: int) -> str:
-    """Return an id for a new row; the column is unique, chance makes it so."""
-    return public_id(now, secrets.randbits(20))
+    """Return an id for a new row; the column is unique.
+
+    Within a process the ids of one millisecond are counted on: drawn by chance, every fiftieth push that brings two
+    hundred rows at once would have two alike.
+    """
+    return public_id(now, next(_entropy))
 
 
 def see_run(tx: Transaction, commit: Commit, workflow: str, position: int, skipped: str | None, now: int) -> Run:
@@ -85,9 +94,15 @@ def add_attempt(tx: Transaction, attempt: Attempt) -> Attempt:
     return attempt
 
 
-def has_attempt(tx: Transaction, experiment_id: int) -> bool:
-    """Tell whether an experiment was tried before."""
-    return tx.scalar(select(Attempt.id).where(Attempt.experiment_id == experiment_id).limit(1)) is not None
+def newest_attempt(tx: Transaction, experiment_id: int) -> Attempt | None:
+    """Return the newest attempt at an experiment, None before the first."""
+    query = select(Attempt).where(Attempt.experiment_id == experiment_id)
+    return tx.scalar(query.order_by(Attempt.number.desc()).limit(1))
+
+
+def was_called_off(attempt: Attempt) -> bool:
+    """Tell whether an attempt's end was asked for, and it had not come to an end of its own before."""
+    return attempt.cancel_reason is not None and attempt.state not in (State.STOPPED, State.FAILED)
 
 
 def observe(tx: Transaction, attempt_id: int, seen: Iterable[Observation]) -> list[Transition]:
@@ -204,16 +219,29 @@ def commit_of(tx: Transaction, attempt_id: int) -> int:
     return tx.scalars(query.where(Attempt.id == attempt_id)).one()
 
 
-def cancel_pull(tx: Transaction, repository: Repository, number: int, reason: str, keep_sha: str | None = None) -> int:
-    """Ask for the end of all that runs for a pull request alone, but for `keep_sha`. Returns how many were asked.
+def cancel_pull(tx: Transaction, pull: Pull, reason: str) -> int:
+    """Ask for the end of all that ran for a pull request and that nobody wants any more. Returns how many were asked.
 
-    What another event wants too (a push to the default branch, another pull request at the same head) goes on.
+    A run is wanted while it is of the head of an open pull request that asked for it, and for ever if another event
+    did: a push to the default branch, a merge group.
     """
-    mine = select(PullHead.commit_id).where(PullHead.repository_id == repository.id, PullHead.number == number)
-    wanted = select(RunTrigger.run_id).where((RunTrigger.event != "pull_request") | (RunTrigger.number != number))
-    runs = select(Run.id).where(Run.commit_id.in_(mine), Run.sha != (keep_sha or ""), Run.id.not_in(wanted))
+    commits = select(PullHead.commit_id).where(
+        PullHead.repository_id == pull.repository_id, PullHead.number == pull.number
+    )
+    runs = select(Run.id).where(Run.commit_id.in_(commits), Run.id.not_in(_wanted()))
     attempts = select(Attempt.id).join(Experiment).where(Experiment.run_id.in_(runs))
     asked = tx.scalars(attempts.where(Attempt.state.not_in(_FINAL), Attempt.cancel_reason.is_(None))).all()
     for attempt_id in asked:
         change(tx, attempt_id, cancel_reason=reason)
     return len(asked)
+
+
+def _wanted() -> Select[int]:
+    same_pull = and_(Pull.repository_id == Run.repository_id, Pull.number == RunTrigger.number)
+    is_its_head = and_(Pull.is_open, Pull.head_sha == Run.sha)
+    return (
+        select(RunTrigger.run_id)
+        .join(Run, RunTrigger.run_id == Run.id)
+        .outerjoin(Pull, same_pull)
+        .where(or_(RunTrigger.event != "pull_request", is_its_head))
+    )
