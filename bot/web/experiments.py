@@ -34,78 +34,88 @@ class Listing(NamedTuple):
     is_cut: bool
 
 
-def experiments(
-    database: Database, clock: Clock, backend: Backend, logins: Logins, base: str, web_url: str
-) -> Blueprint:
-    """Return `/experiments/<public id>` and what lies below it."""
-    pages = Blueprint("experiments", __name__)
+class ExperimentPages:
+    """`/experiments/<public id>` and what lies below it. `base` is the path that PUBLIC_URL adds before ours."""
 
-    def opened(public_id: str) -> int:
-        """Return the experiment's id, or answer 404: whether it exists is nobody's business without its token."""
-        with database.read() as tx:
-            key = queries.key(tx, public_id)
-        has_token = is_same(request.args.get("token", ""), key.view_token if key else None)
-        if key is None or not (has_token or is_logged_in(logins)):
-            abort(404)
-        return key.experiment_id
+    def __init__(
+        self, database: Database, clock: Clock, backend: Backend, logins: Logins, base: str, web_url: str
+    ) -> None:
+        self._database, self._clock, self._backend = database, clock, backend
+        self._logins, self._base, self._web_url = logins, base, web_url
 
-    def attempt_name(public_id: str) -> str:
-        """Return what the backend calls the attempt that the request names."""
-        experiment_id = opened(public_id)
-        with database.read() as tx:
-            name = queries.attempt_name(tx, experiment_id, _number("attempt", 1, 1) or 1)
-        return name or abort(404)
+    def blueprint(self) -> Blueprint:
+        """Return the pages under their addresses."""
+        pages = Blueprint("experiments", __name__)
+        pages.get("/experiments/<public_id>")(self.page)
+        pages.get("/experiments/<public_id>/log")(self.log)
+        pages.get("/experiments/<public_id>/log.txt")(self.whole_log)
+        pages.get("/experiments/<public_id>/artifacts/<path:path>")(self.artifact)
+        return pages
 
-    @pages.get("/experiments/<public_id>")
-    def experiment(public_id: str) -> str:
-        experiment_id = opened(public_id)
-        with database.read() as tx:
+    def page(self, public_id: str) -> str:
+        """Show all about an experiment and one of its attempts."""
+        experiment_id = self._opened(public_id)
+        with self._database.read() as tx:
             page = queries.experiment_page(tx, experiment_id, _number("attempt", None, 1))
         if page is None:
             abort(404)
-        attempt = page.attempt
+        attempt, place = page.attempt, page.place
         return render_template(
             "experiment.html",
             page=page,
             attempt=attempt,
-            now=clock.now(),
-            capabilities=backend.capabilities,
+            now=self._clock.now(),
+            capabilities=self._backend.capabilities,
             curves=curves(attempt.series, [one.gate for one in attempt.gates], _CURVES) if attempt else [],
             curve_limit=_CURVES,
-            log=_first_log(backend, attempt),
-            artifacts=_listing(backend, attempt),
-            commit_url=f"{web_url}/{page.place.full_name}/commit/{page.place.sha}",
+            log=_first_log(self._backend, attempt),
+            artifacts=_listing(self._backend, attempt),
+            commit_url=f"{self._web_url}/{place.full_name}/commit/{place.sha}",
             parameters=_parameters(page),
-            link=_Links(base, page),
+            link=_Links(self._base, page),
         )
 
-    @pages.get("/experiments/<public_id>/log")
-    def log(public_id: str) -> Response:
-        name = attempt_name(public_id)
-        part = read_log(backend, name, _TASK, _number("from", 0, -CHUNK) or 0)
+    def log(self, public_id: str) -> Response:
+        """Answer the page's script with the next part of the log."""
+        name = self._attempt_name(public_id)
+        part = read_log(self._backend, name, _TASK, _number("from", 0, -CHUNK) or 0)
         if part is None:
             abort(404)
         return jsonify(lines=part.lines, partial=part.partial, end=part.end, is_complete=part.is_complete)
 
-    @pages.get("/experiments/<public_id>/log.txt")
-    def whole_log(public_id: str) -> Response:
-        blocks = _whole(backend, attempt_name(public_id))
+    def whole_log(self, public_id: str) -> Response:
+        """Hand out the log as it was written."""
+        blocks = _whole(self._backend, self._attempt_name(public_id))
         try:
             first = next(blocks, b"")
         except (BackendError, OSError):
             abort(404)
         return as_attachment(chain([first], blocks))
 
-    @pages.get("/experiments/<public_id>/artifacts/<path:path>")
-    def artifact(public_id: str, path: str) -> Response:
-        name = attempt_name(public_id)
+    def artifact(self, public_id: str, path: str) -> Response:
+        """Hand out a file that the experiment left."""
+        name = self._attempt_name(public_id)
         try:
-            file = backend.open_artifact(name, path)
+            file = self._backend.open_artifact(name, path)
         except (BackendError, OSError, ValueError):
             abort(404)
         return download(file)
 
-    return pages
+    def _opened(self, public_id: str) -> int:
+        """Return the experiment's id, or answer 404: whether it exists is nobody's business without its token."""
+        with self._database.read() as tx:
+            key = queries.key(tx, public_id)
+        has_token = is_same(request.args.get("token", ""), key.view_token if key else None)
+        if key is None or not (has_token or is_logged_in(self._logins)):
+            abort(404)
+        return key.experiment_id
+
+    def _attempt_name(self, public_id: str) -> str:
+        """Return what the backend calls the attempt that the request names."""
+        experiment_id = self._opened(public_id)
+        with self._database.read() as tx:
+            name = queries.attempt_name(tx, experiment_id, _number("attempt", 1, 1) or 1)
+        return name or abort(404)
 
 
 def _number(name: str, default: int | None, least: int) -> int | None:

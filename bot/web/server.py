@@ -15,7 +15,7 @@ from bot.store.database import Database, Unavailable
 from bot.web import formats
 from bot.web.access import Logins
 from bot.web.entrance import entrance
-from bot.web.experiments import experiments
+from bot.web.experiments import ExperimentPages
 from bot.web.health import health
 from bot.web.images import images
 from bot.web.webhook import webhook_door
@@ -78,7 +78,7 @@ def create_web(
     app.register_blueprint(health(database, sign))
     app.register_blueprint(images(data_dir))
     app.register_blueprint(entrance(database, logins, base, is_https))
-    app.register_blueprint(experiments(database, clock, backend, logins, base, web_url))
+    app.register_blueprint(ExperimentPages(database, clock, backend, logins, base, web_url).blueprint())
     app.after_request(_protect)
     app.register_error_handler(HTTPException, _problem)
     app.register_error_handler(Unavailable, _unavailable)
