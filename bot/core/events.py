@@ -14,6 +14,7 @@ _SHA = re.compile(r"[0-9a-f]{40}")
 _NO_SHA = "0" * 40
 _MERGE_QUEUE = "refs/heads/gh-readonly-queue/"
 PULL_REQUEST_ACTIONS = frozenset({"opened", "reopened", "synchronize", "ready_for_review", "closed"})
+REPOSITORY_ACTIONS = frozenset({"renamed", "transferred", "edited", "privatized", "publicized"})
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,10 @@ class RefDeleted:
 
 @dataclass(frozen=True)
 class PullRequestChanged:
-    """A pull request was opened, moved or closed. `updated_at` is GitHub's own text: it sorts, arrival does not."""
+    """A pull request was opened, moved, closed or turned to another base (`edited`).
+
+    `updated_at` is GitHub's own text: it sorts, arrival does not.
+    """
 
     repository: Repository
     action: str
@@ -77,6 +81,13 @@ class MergeGroupRequested:
 
 
 @dataclass(frozen=True)
+class RepositoryChanged:
+    """A repository has another name, owner, default branch or visibility by now."""
+
+    repository: Repository
+
+
+@dataclass(frozen=True)
 class Ignored:
     """A delivery that is none of our business, and why."""
 
@@ -90,7 +101,7 @@ class Unreadable:
     reason: str
 
 
-Event = PushReceived | RefDeleted | PullRequestChanged | MergeGroupRequested
+Event = PushReceived | RefDeleted | PullRequestChanged | MergeGroupRequested | RepositoryChanged
 
 
 def parse(kind: str, body: bytes) -> Event | Ignored | Unreadable:
@@ -140,7 +151,10 @@ def _push(payload: Mapping[str, Any]) -> Event | Ignored:
 
 def _pull_request(payload: Mapping[str, Any]) -> Event | Ignored:
     action = _text(payload["action"])
-    if action not in PULL_REQUEST_ACTIONS:
+    # Filters look at the base: were a new one not looked at, checks skipped for the old one would let it merge.
+    changes = payload.get("changes")
+    is_retargeted = action == "edited" and isinstance(changes, dict) and "base" in changes
+    if action not in PULL_REQUEST_ACTIONS and not is_retargeted:
         return Ignored(f"pull_request action {action[:80]!r} changes no commit")
     pull, repository = payload["pull_request"], _repository(payload)
     head, base = pull["head"], pull["base"]
@@ -171,7 +185,19 @@ def _merge_group(payload: Mapping[str, Any]) -> Event | Ignored:
     )
 
 
-_PARSERS = {"push": _push, "pull_request": _pull_request, "merge_group": _merge_group}
+def _repository_changed(payload: Mapping[str, Any]) -> Event | Ignored:
+    action = _text(payload["action"])
+    if action not in REPOSITORY_ACTIONS:
+        return Ignored(f"repository action {action[:80]!r} changes nothing that we know")
+    return RepositoryChanged(_repository(payload))
+
+
+_PARSERS = {
+    "push": _push,
+    "pull_request": _pull_request,
+    "merge_group": _merge_group,
+    "repository": _repository_changed,
+}
 
 
 def _text(value: Any) -> str:

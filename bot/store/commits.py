@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import case, select, update
 
 from bot.core import events
 from bot.store.database import Transaction
-from bot.store.schema import Commit, PullHead, Repository
+from bot.store.schema import Commit, Pull, PullHead, Repository
 
 
 def see_repository(tx: Transaction, seen: events.Repository) -> Repository:
@@ -23,6 +23,14 @@ def see_repository(tx: Transaction, seen: events.Repository) -> Repository:
     return row
 
 
+def follow_repository(tx: Transaction, seen: events.Repository) -> bool:
+    """Bring the row of a repository up to what the event says, if there is one; tell whether there is."""
+    is_known = tx.scalar(select(Repository.id).where(Repository.github_id == seen.github_id)) is not None
+    if is_known:
+        see_repository(tx, seen)
+    return is_known
+
+
 def see_commit(
     tx: Transaction, repository_id: int, sha: str, title: str, config_path: str, problems: list[Any], now: int
 ) -> Commit:
@@ -32,6 +40,22 @@ def see_commit(
         row = Commit(repository_id=repository_id, sha=sha, title=title, config_path=config_path, created_at=now)
         row.problems = problems
         tx.add(row)
+    tx.flush()
+    return row
+
+
+def see_pull(tx: Transaction, repository_id: int, number: int, sha: str, is_open: bool, updated_at: str) -> Pull:
+    """Return the row of a pull request, brought up to an event's word if that is the newest.
+
+    GitHub's times have whole seconds. Of a closing and another event in one second the other stands: to run what
+    nobody needs costs a little, not to run what a merge waits for blocks it for ever.
+    """
+    row = tx.scalar(select(Pull).where(Pull.repository_id == repository_id, Pull.number == number))
+    if row is None:
+        row = Pull(repository_id=repository_id, number=number, updated_at="")
+        tx.add(row)
+    if updated_at > row.updated_at or (updated_at == row.updated_at and is_open):
+        row.head_sha, row.is_open, row.updated_at = sha, is_open, updated_at
     tx.flush()
     return row
 
@@ -53,9 +77,12 @@ def see_pull_head(tx: Transaction, commit: Commit, number: int, base_branch: str
 
 
 def pull_heads(tx: Transaction, repository_id: int, number: int) -> Sequence[PullHead]:
-    """Return the heads that a pull request had, newest first."""
-    query = select(PullHead).where(PullHead.repository_id == repository_id, PullHead.number == number)
-    return tx.scalars(query.order_by(PullHead.updated_at.desc(), PullHead.id.desc())).all()
+    """Return the heads that a pull request had, the one it has now first, then the newest."""
+    head = select(Pull.head_sha).where(Pull.repository_id == repository_id, Pull.number == number).scalar_subquery()
+    query = select(PullHead).join(Commit, PullHead.commit_id == Commit.id)
+    query = query.where(PullHead.repository_id == repository_id, PullHead.number == number)
+    is_older = case((Commit.sha == head, 0), else_=1)
+    return tx.scalars(query.order_by(is_older, PullHead.updated_at.desc(), PullHead.id.desc())).all()
 
 
 def touch(tx: Transaction, commit_id: int) -> None:
@@ -72,8 +99,3 @@ def caught_up(tx: Transaction, commit: Commit) -> None:
     """Say that the desired checks are those of the revision that `commit` was read at; a later one stays news."""
     query = update(Commit).where(Commit.id == commit.id, Commit.revision == commit.revision)
     tx.execute(query.values(has_news=False))
-
-
-def sha_of(tx: Transaction, commit_id: int) -> str:
-    """Return a commit's SHA."""
-    return tx.scalars(select(Commit.sha).where(Commit.id == commit_id)).one()

@@ -74,8 +74,22 @@ class Commit(Base):
     created_at: Mapped[int]
 
 
+class Pull(Base):
+    """A pull request as the newest event told it, by GitHub's own time (`updated_at`): arrival says nothing."""
+
+    __tablename__ = "pulls"
+    __table_args__ = (UniqueConstraint("repository_id", "number"),)
+
+    id: Mapped[int] = _id()
+    repository_id: Mapped[int] = mapped_column(ForeignKey("repositories.id"))
+    number: Mapped[int]
+    head_sha: Mapped[str] = mapped_column(String(40))
+    is_open: Mapped[bool]
+    updated_at: Mapped[str] = mapped_column(String(40))
+
+
 class PullHead(Base):
-    """That a commit was the head of a pull request. The newest head is the one with the greatest `updated_at`."""
+    """That a commit with a config was the head of a pull request, last at GitHub's time `updated_at`."""
 
     __tablename__ = "pull_heads"
     __table_args__ = (

@@ -17,7 +17,7 @@ from bot.forge.errors import ForgeError, Refused
 from bot.forge.git import FileAbsent, FileError, GitCache, GitError, RepositoryId
 from bot.store import commits, deliveries, experiments
 from bot.store.database import Database, Transaction
-from bot.store.schema import Attempt, Commit, Delivery, Repository
+from bot.store.schema import Attempt, Commit, Delivery, Pull, Repository
 from bot.worker.workload import Workload
 
 _AT_ONCE = 20
@@ -109,25 +109,32 @@ class Intake:
 
     def _handle(self, event: events.Event) -> Outcome:
         match event:
+            case events.RepositoryChanged():
+                return self._follow(event)
             case events.RefDeleted():
                 return Outcome("ignored", f"{event.ref} was deleted")
-            case events.PushReceived():
-                return self._build(_of_push(event))
-            case events.MergeGroupRequested():
-                return self._build(_of_merge_group(event))
             case events.PullRequestChanged(is_fork=True):
                 return Outcome("ignored", "pull requests from forks are not built yet: nothing of theirs was read")
             case events.PullRequestChanged(action="closed"):
                 return self._close(event)
-            case events.PullRequestChanged():
-                return self._build(_of_pull_request(event))
+            case events.PushReceived() | events.MergeGroupRequested() | events.PullRequestChanged():
+                return self._build(_request(event))
 
     def _close(self, event: events.PullRequestChanged) -> Outcome:
         with self._database.write() as tx:
             repository = commits.see_repository(tx, event.repository)
-            reason = f"pull request #{event.number} was closed"
-            count = experiments.cancel_pull(tx, repository, event.number, reason)
-        return Outcome("done", f"{reason}; {count} experiments were asked to stop")
+            pull = commits.see_pull(tx, repository.id, event.number, event.sha, False, event.updated_at)
+            if pull.is_open:
+                return Outcome("ignored", f"pull request #{event.number} was opened again after this")
+            count = experiments.cancel_pull(tx, pull, _why_cancelled(pull))
+        return Outcome("done", f"{_why_cancelled(pull)}; {count} experiments were asked to stop")
+
+    def _follow(self, event: events.RepositoryChanged) -> Outcome:
+        """What waits to be told goes to the repository's new name from now on."""
+        with self._database.write() as tx:
+            if not commits.follow_repository(tx, event.repository):
+                return Outcome("ignored", "nothing was ever run for this repository")
+        return Outcome("done", f"this repository is {event.repository.full_name}")
 
     def _build(self, request: Request) -> Outcome:
         token = self._credentials.token(request.repository.installation_id, request.repository.github_id)
@@ -179,11 +186,14 @@ class Intake:
             repository = commits.see_repository(tx, request.repository)
             problems = [asdict(problem) for problem in loaded.problems]
             commit = commits.see_commit(tx, repository.id, request.sha, title, path, problems, self._clock.now())
-            if request.number:
+            pull = _see_pull(tx, request, repository)
+            if pull is not None:
                 commits.see_pull_head(tx, commit, request.number, trigger.branch or "", request.updated_at)
             if planned is not None:
-                self._write_runs(tx, request, repository, commit, planned)
-            self._supersede_in(tx, request, repository)
+                is_now = pull is None or (pull.is_open and pull.head_sha == request.sha)
+                self._write_runs(tx, request, repository, commit, planned, is_now=is_now)
+            if pull is not None:
+                experiments.cancel_pull(tx, pull, _why_cancelled(pull))
             commits.touch(tx, commit.id)
         if planned is None:
             return Outcome("done", f"{path} has errors")
@@ -191,8 +201,16 @@ class Intake:
         return Outcome("done", f"{count} of {len(planned.runs)} workflows run")
 
     def _write_runs(
-        self, tx: Transaction, request: Request, repository: Repository, commit: Commit, planned: Plan
+        self,
+        tx: Transaction,
+        request: Request,
+        repository: Repository,
+        commit: Commit,
+        planned: Plan,
+        *,
+        is_now: bool,
     ) -> None:
+        """Write down what is to run. `is_now`: a delayed event does not bring back what was called off meanwhile."""
         now = self._clock.now()
         for chosen in planned.visible:
             skipped = None if chosen.decision is Decision.RUN else chosen.reason
@@ -203,30 +221,55 @@ class Intake:
                 if experiment is None:
                     row = self._workload.experiment(run.id, position, step, now)
                     experiment = experiments.add_experiment(tx, row)
-                if run.skipped is None and not experiments.has_attempt(tx, experiment.id):
-                    attempt = self._workload.attempt(repository, commit, experiment, step, request.ref, now)
+                number = _next_number(experiments.newest_attempt(tx, experiment.id), is_now=is_now)
+                if run.skipped is None and number is not None:
+                    attempt = self._workload.attempt(repository, commit, experiment, step, number, request.ref, now)
                     self._add_attempt(tx, attempt, experiment.refusal)
 
     def _add_attempt(self, tx: Transaction, attempt: Attempt, refusal: str) -> None:
-        """Store a first attempt; one that this version cannot run ends where it begins, and says so."""
+        """Store an attempt; one that this version cannot run ends where it begins, and says so."""
         experiments.add_attempt(tx, attempt)
         if refusal:
             experiments.observe(tx, attempt.id, [Observation(State.ERROR, self._clock.now(), refusal)])
 
     def _supersede(self, request: Request) -> None:
+        """Stop what runs for older heads of a pull request whose newest has no config."""
         with self._database.write() as tx:
-            self._supersede_in(tx, request, commits.see_repository(tx, request.repository))
+            pull = _see_pull(tx, request, commits.see_repository(tx, request.repository))
+            if pull is not None:
+                experiments.cancel_pull(tx, pull, _why_cancelled(pull))
 
-    def _supersede_in(self, tx: Transaction, request: Request, repository: Repository) -> None:
-        """Stop what runs for older heads of the same pull request; a delayed delivery never stops a newer one."""
-        if not request.number:
-            return
-        heads = commits.pull_heads(tx, repository.id, request.number)
-        newest = request.sha
-        if heads and heads[0].updated_at > request.updated_at:
-            newest = commits.sha_of(tx, heads[0].commit_id)
-        reason = f"superseded by {newest[:7]}"
-        experiments.cancel_pull(tx, repository, request.number, reason, keep_sha=newest)
+
+def _see_pull(tx: Transaction, request: Request, repository: Repository) -> Pull | None:
+    """Return the pull request that asks, as the newest of its events tells it; None when none asks."""
+    if not request.number:
+        return None
+    return commits.see_pull(tx, repository.id, request.number, request.sha, True, request.updated_at)
+
+
+def _why_cancelled(pull: Pull) -> str:
+    return f"superseded by {pull.head_sha[:7]}" if pull.is_open else f"pull request #{pull.number} was closed"
+
+
+def _next_number(newest: Attempt | None, *, is_now: bool) -> int | None:
+    """Return the number of the attempt to make; None when there is one already.
+
+    A commit that comes back (a pull request opened again, a branch forced back, a merge of what was just closed) has
+    only the cancelled checks of what was called off: they would block it for ever.
+    """
+    if newest is None:
+        return 1
+    return newest.number + 1 if is_now and experiments.was_called_off(newest) else None
+
+
+def _request(event: events.PushReceived | events.MergeGroupRequested | events.PullRequestChanged) -> Request:
+    match event:
+        case events.PushReceived():
+            return _of_push(event)
+        case events.MergeGroupRequested():
+            return _of_merge_group(event)
+        case events.PullRequestChanged():
+            return _of_pull_request(event)
 
 
 def _of_push(event: events.PushReceived) -> Request:

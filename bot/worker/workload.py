@@ -39,10 +39,16 @@ class Workload:
         return row
 
     def attempt(
-        self, repository: Repository, commit: Commit, experiment: Experiment, step: Step, ref: str, now: int
+        self,
+        repository: Repository,
+        commit: Commit,
+        experiment: Experiment,
+        step: Step,
+        number: int,
+        ref: str,
+        now: int,
     ) -> Attempt:
-        """Return a new row for the first attempt at an experiment. `ref` is what a run sees as its git ref."""
-        number = 1
+        """Return a new row for attempt `number` (from 1) at an experiment. `ref` is what a run sees as its git ref."""
         row = Attempt(experiment_id=experiment.id, number=number, created_at=now)
         row.backend_id = f"{experiment.public_id}-{number}"
         row.spec = {"groups": [], "timeout": 0.0}

@@ -136,6 +136,18 @@ def test_a_deleted_fork_is_a_fork_still() -> None:
     assert told("pull_request", pull(head_repository=None)).is_fork
 
 
+def test_a_pull_request_turned_to_another_base_is_told() -> None:
+    event = told("pull_request", pull("edited") | {"changes": {"base": {"ref": {"from": "old"}}}})
+
+    assert isinstance(event, PullRequestChanged)
+    assert event.base_branch == "main"
+
+
+@pytest.mark.parametrize("changes", [{"title": {"from": "old"}}, {}, None, 7, [], "base"])
+def test_another_edit_of_a_pull_request_is_never_one_of_its_base(changes: Any) -> None:
+    assert not isinstance(told("pull_request", pull("edited") | {"changes": changes}), PullRequestChanged)
+
+
 @pytest.mark.parametrize("action", ["labeled", "assigned", "edited", "an action of next year"])
 def test_what_changes_no_commit_is_ignored_with_its_name(action: str) -> None:
     event = told("pull_request", pull(action))
@@ -263,3 +275,19 @@ def test_whatever_stands_in_the_place_of_a_member_nothing_is_raised(kind: str, d
 @settings(deadline=None)
 def test_whatever_the_bytes_nothing_is_raised(kind: str, body: bytes) -> None:
     assert isinstance(parse(kind, body), Ignored | Unreadable)
+
+
+# Repositories
+
+
+@pytest.mark.parametrize("action", ["renamed", "transferred", "edited", "privatized", "publicized"])
+def test_a_repository_that_changed_is_told_as_it_is_now(action: str) -> None:
+    event = told("repository", payload(action=action))
+
+    assert isinstance(event, events.RepositoryChanged)
+    assert event.repository.full_name == "octocat/Hello-World"
+
+
+@pytest.mark.parametrize("action", ["created", "deleted", "archived", "an action of next year"])
+def test_a_repository_whose_name_stays_tells_nothing(action: str) -> None:
+    assert isinstance(told("repository", payload(action=action)), Ignored)

@@ -95,6 +95,21 @@ def upgrade() -> None:
         batch_op.create_index("commits_by_news", ["has_news"], unique=False)
 
     op.create_table(
+        "pulls",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("repository_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("head_sha", sa.String(length=40), nullable=False),
+        sa.Column("is_open", sa.Boolean(), nullable=False),
+        sa.Column("updated_at", sa.String(length=40), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["repository_id"],
+            ["repositories.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("repository_id", "number"),
+    )
+    op.create_table(
         "pull_heads",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("repository_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -369,6 +384,7 @@ def downgrade() -> None:
         batch_op.drop_index("pull_heads_by_commit")
 
     op.drop_table("pull_heads")
+    op.drop_table("pulls")
     with op.batch_alter_table("commits", schema=None) as batch_op:
         batch_op.drop_index("commits_by_news")
 
