@@ -43,12 +43,20 @@ class App:
     """Everything that both processes need, built once from the settings and one clock."""
 
     def __init__(
-        self, settings: Settings, clock: Clock, database: Database, machines: Machines, backend: Backend
+        self,
+        settings: Settings,
+        clock: Clock,
+        database: Database,
+        machines: Machines,
+        backend: Backend,
+        reader: MetricsReader | None = None,
     ) -> None:
+        """`reader` is handed in by those who share one; a reader of its own is closed with the rest."""
         self.settings, self.clock, self.database = settings, clock, database
         self.machines, self.backend = machines, backend
         self._closing = ExitStack()
         self._closing.callback(database.close)
+        self._reader = reader
 
     def close(self) -> None:
         """Close every connection and end the metrics reader. Experiments go on running."""
@@ -86,12 +94,10 @@ class App:
         credentials = Credentials(settings.app_id, settings.private_key, settings.api_url, clock)
         git = GitCache(settings.data_dir / "git", settings.web_url)
         workload = Workload(settings.data_dir, settings.web_url, git, self.machines)
-        # What runs wrote is read as the uid that they have: never as root.
-        reader = MetricsReader(user=NOBODY[0] if os.getuid() == 0 else None)
+        reader = self._reader or self._own_reader()
         pictures = PictureStore(settings.data_dir / "images", reader)
         forge = Forge(credentials, Pacer(clock), clock)
         self._closing.callback(forge.close)
-        self._closing.callback(reader.close)
         return [
             Intake(database, clock, git, credentials, workload),
             Launch(database, clock, backend, git, credentials),
@@ -99,6 +105,11 @@ class App:
             Collect(database, clock, backend, reader, pictures),
             Report(database, clock, forge, _renderer(), settings, backend.capabilities.isolation),
         ]
+
+    def _own_reader(self) -> MetricsReader:
+        reader = make_reader()
+        self._closing.callback(reader.close)
+        return reader
 
     def worker(self) -> Worker:
         """Return the worker. Raises AlreadyRunning when another one has this DATA_DIR."""
@@ -113,6 +124,11 @@ class App:
 def _renderer() -> Renderer:
     """Return the one there is: its templates take half a second to compile, and every bot of a process has the same."""
     return Renderer(FileSystemLoader(TEMPLATES))
+
+
+def make_reader() -> MetricsReader:
+    """Return a reader that reads what runs wrote as the uid that they have: never as root."""
+    return MetricsReader(user=NOBODY[0] if os.getuid() == 0 else None)
 
 
 def make_backend(settings: Settings, machines: Machines, clock: Clock) -> Backend:

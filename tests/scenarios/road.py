@@ -1,17 +1,22 @@
 """The whole road in one process: devhub, the web door over HTTP, the stations ticked by hand."""
 
+import atexit
 import threading
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from wsgiref.types import WSGIApplication
 
 from sqlalchemy import select
 from werkzeug.serving import make_server
 
 from bot import settings
-from bot.app import App
+from bot.app import App, make_reader
 from bot.backends.base import Backend
 from bot.backends.machines import Machines
 from bot.clock import ManualClock
 from bot.devhub import DevHub, Repository
+from bot.metrics.reader import MetricsReader
 from bot.store.database import Database
 from bot.store.schema import Attempt, Check, Delivery, TransitionRow
 from bot.worker.loop import Station
@@ -32,10 +37,28 @@ workflows:
 """
 
 
-class Road:
-    """A devhub and a bot that knows it. `tick` does one round of the stations, `settle` as many as change anything."""
+@cache
+def _shared_reader() -> MetricsReader:
+    """One reading process for all plays: it keeps nothing between two requests, and takes a second to start."""
+    reader = make_reader()
+    atexit.register(reader.close)
+    return reader
 
-    def __init__(self, root: Path, hub: DevHub, clock: ManualClock, backend: Backend) -> None:
+
+class Road:
+    """A devhub and a bot that knows it. `tick` does one round of the stations, `settle` as many as change anything.
+
+    `door` may stand between GitHub's requests and the web process.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        hub: DevHub,
+        clock: ManualClock,
+        backend: Backend,
+        door: Callable[[WSGIApplication], WSGIApplication] = lambda application: application,
+    ) -> None:
         self.hub, self.clock, self.backend = hub, clock, backend
         environ = {
             "GITHUB_APP_ID": str(hub.app.id),
@@ -50,9 +73,10 @@ class Road:
         self.settings.data_dir.mkdir(parents=True, exist_ok=True)
         self.database = Database(self.settings.database_url)
         self.database.migrate(self.settings.data_dir / "migrate.lock")
-        self.app = App(self.settings, clock, self.database, Machines.load(None), backend)
+        self.app = App(self.settings, clock, self.database, Machines.load(None), backend, _shared_reader())
+        self._web = self.app
         self.stations: dict[str, Station] = {station.name: station for station in self.app.stations()}
-        self._server = make_server("127.0.0.1", 0, self.app.web(), threaded=True)
+        self._server = make_server("127.0.0.1", 0, door(self.app.web()), threaded=True)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
         hub.set_webhook(f"http://127.0.0.1:{self._server.server_port}/webhook")
@@ -61,7 +85,15 @@ class Road:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+        self._web.close()
         self.app.close()
+
+    def restart_worker(self, database: Database) -> None:
+        """Forget all that the worker knew and begin again with this database. The web process goes on."""
+        self.app.close()
+        self.database = database
+        self.app = App(self.settings, self.clock, database, Machines.load(None), self.backend)
+        self.stations = {station.name: station for station in self.app.stations()}
 
     def repository(self, files: dict[str, str] | None = None, name: str = "digits") -> tuple[Repository, str]:
         """A repository with a config on its default branch; returns it with its head."""
