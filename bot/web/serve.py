@@ -2,6 +2,8 @@
 
 import logging
 import re
+import socket
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,32 +14,44 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 THREADS = 16
 """Requests at work at the same time: the door needs one for milliseconds, downloads and slow senders hold theirs."""
 
+SILENCE = 10
+"""Seconds without a byte after which a request is given up: one whose sender vanished would hold a thread for ever.
+
+Against somebody who sends a byte now and then stands the proxy in front, which HTTPS needs anyway.
+"""
+
 STOP_WITHIN = 8
 """Seconds that requests at work are given when the server is told to stop."""
 
 _QUERY = re.compile(r"\?[^\s'\"]+")
 
 
-def serve(make: Callable[[], Flask], host: str, port: int) -> None:
+def serve(make: Callable[[], Flask], host: str, port: int, silence: int = SILENCE) -> None:
     """Serve the application that `make` returns until SIGTERM or SIGINT; then finish the requests at work and return.
 
     `make` is called in the process that serves, after the fork: an SQLite connection must never cross one.
     """
-    _Server(make, host, port).run()
+    _Server(make, f"[{host}]:{port}" if ":" in host else f"{host}:{port}", silence).run()
 
 
 class _Server(BaseApplication):  # type: ignore[misc]
-    def __init__(self, make: Callable[[], Flask], host: str, port: int) -> None:
-        self._make, self._address = make, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    def __init__(self, make: Callable[[], Flask], address: str, silence: int) -> None:
+        self._make, self._address, self._silence = make, address, silence
         super().__init__()
 
     def load_config(self) -> None:
         for name, value in settings(self._address).items():
             self.cfg.set(name, value)
+        self.cfg.set("post_fork", self._limit_silence)
 
     def load(self) -> Flask:
         logging.getLogger("gunicorn.error").addFilter(_without_query)
         return self._make()
+
+    def _limit_silence(self, _arbiter: object, worker: Any) -> None:
+        """Let the kernel end a read that waits too long. Connections inherit it from the socket that accepts them."""
+        for listener in worker.sockets:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", self._silence, 0))
 
 
 def _without_query(record: logging.LogRecord) -> bool:

@@ -54,7 +54,7 @@ def make():
 
     return app
 
-serve(make, "127.0.0.1", int(sys.argv[2]))
+serve(make, "127.0.0.1", int(sys.argv[2]), silence=1)
 """
 
 
@@ -176,6 +176,17 @@ def test_what_is_too_large_in_chunks_is_refused_as_too_large(server: Server) -> 
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.parametrize(
+    "began", [b"POST /webhook HTTP/1.1\r\nHost: b", post(b"{", Content_Length="2"), post(b"2\r\n{", **CHUNKED)]
+)
+def test_whoever_falls_silent_is_given_up(server: Server, began: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), 10) as line:
+        line.sendall(began)
+        answer = line.recv(65_536)
+
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
+
+
 def test_tokens_of_addresses_reach_no_log(server: Server) -> None:
     for path in ("torn", "broken", "experiments/x"):
         request = f"GET /{path}?token=confidential HTTP/1.1\r\nHost: bot\r\nConnection: close\r\n\r\n"
@@ -189,6 +200,7 @@ def test_tokens_of_addresses_reach_no_log(server: Server) -> None:
     assert "confidential" not in told
 
 
+@pytest.mark.slow
 def test_told_to_end_it_finishes_what_it_began_within_ten_seconds(tmp_path: Path) -> None:
     server = Server(tmp_path)
     with socket.create_connection(("127.0.0.1", server.port), 10) as line:
@@ -202,6 +214,7 @@ def test_told_to_end_it_finishes_what_it_began_within_ten_seconds(tmp_path: Path
     assert server.process.returncode == 0
 
 
+@pytest.mark.slow
 def test_what_was_answered_is_there_after_a_kill(tmp_path: Path) -> None:
     server = Server(tmp_path)
     body = b'{"ref": "refs/heads/main"}'
