@@ -141,7 +141,9 @@ def _demo(options: argparse.Namespace) -> int:
         from bot.demo import Demo
     except ModuleNotFoundError as error:
         return _complain(f"the demo needs {error.name}, which is not installed: pip install 'experiment-ci[demo]'")
-
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Ended in whatever way (a service manager, a shell's background), the demo takes its bot along.
+        signal.signal(number, signal.default_int_handler)
     try:
         return Demo(options.dir, SystemClock()).run(once=options.once)
     except subprocess.CalledProcessError as error:
