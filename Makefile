@@ -38,7 +38,7 @@ format: $(VENV)/.dev-installed
 bench: $(VENV)/.dev-installed
 	$(BIN)/python -m benchmarks.door
 
-# The parts that do not come from PyPI: isolation (bubblewrap), a browser-free look at GitHub's own descriptions
+# What does not come from PyPI: isolation (bubblewrap), and GitHub's own descriptions of its API and its webhooks
 # (npm). Without them the tests that want them say that they were skipped, and why.
 ci-deps:
 	apt-get update -qq
