@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import exists, func, select, update
+from sqlalchemy.orm import aliased
 
 from bot.store.database import Transaction
 from bot.store.schema import Check, Comment, Commit, Repository
@@ -34,10 +35,12 @@ def desire(tx: Transaction, commit_id: int, wanted: Sequence[Desired]) -> None:
         if row is None or (row.told_final and not desired.is_final):
             row = Check(commit_id=commit_id, name=desired.name, generation=1 if row is None else row.generation + 1)
             tx.add(row)
+        if row.desired_hash != desired.digest:
+            row.refused = None  # what GitHub does not take was the view of before
         row.kind, row.experiment_id = desired.kind, desired.experiment_id
         row.desired, row.desired_hash, row.headline = desired.view, desired.digest, desired.headline
         row.is_final = desired.is_final
-        row.is_pending = row.desired_hash != row.told_hash and row.refused is None
+        row.is_pending = row.desired_hash != row.told_hash and (row.refused is None or row.is_pending)
     tx.flush()
 
 
@@ -56,12 +59,17 @@ class PendingCheck:
 
 
 def pending(tx: Transaction) -> list[PendingCheck]:
-    """Return every check whose desired view GitHub has not been told."""
+    """Return every check whose desired view GitHub has not been told.
+
+    The newest check of a name governs, by GitHub's own time: a generation waits until the one before it is there.
+    """
+    older = aliased(Check)
+    before = (older.commit_id == Check.commit_id, older.name == Check.name, older.generation < Check.generation)
     query = (
         select(Check, Commit, Repository)
         .join(Commit, Check.commit_id == Commit.id)
         .join(Repository, Commit.repository_id == Repository.id)
-        .where(Check.is_pending)
+        .where(Check.is_pending, ~exists().where(*before, older.is_pending))
         .order_by(Check.id)
     )
     return [PendingCheck(check, commit, repository) for check, commit, repository in tx.execute(query)]
@@ -76,6 +84,7 @@ def told(tx: Transaction, check: Check, github_id: int, now: int) -> None:
         "told_final": check.is_final,
         "told_at": now,
         "sending_at": None,
+        "refused_at": None,
         "is_pending": Check.desired_hash != check.desired_hash,
     }
     tx.execute(update(Check).where(Check.id == check.id).values(values))
@@ -92,6 +101,8 @@ def desire_comment(tx: Transaction, repository_id: int, number: int, body: str, 
     if row is None:
         row = Comment(repository_id=repository_id, number=number)
         tx.add(row)
+    if row.desired_hash != digest:
+        row.refused = None
     row.desired, row.desired_hash, row.is_final = body, digest, is_final
     row.is_pending = row.desired_hash != row.told_hash and row.refused is None
     tx.flush()
@@ -129,6 +140,7 @@ def told_comment(tx: Transaction, comment: Comment, github_id: int, now: int) ->
         "told_hash": comment.desired_hash,
         "told_at": now,
         "sending_at": None,
+        "refused_at": None,
         "is_pending": Comment.desired_hash != comment.desired_hash,
     }
     tx.execute(update(Comment).where(Comment.id == comment.id).values(values))

@@ -278,6 +278,8 @@ class Check(Base):
 
     The row's id is the check run's `external_id`. `sending_at` is set before the request that creates it leaves and
     cleared by its answer: after a crash in between, GitHub is asked before anything is created again.
+    `told_final` is set before a completed view leaves: what may have arrived is never opened again.
+    `refused` says why GitHub does not take the desired view, `refused_at` since when it does not let us in at all.
     """
 
     __tablename__ = "checks"
@@ -302,6 +304,7 @@ class Check(Base):
     sending_at: Mapped[int | None]
     not_before: Mapped[int] = mapped_column(default=0)
     refused: Mapped[str | None] = mapped_column(Text)
+    refused_at: Mapped[int | None]
 
 
 class Comment(Base):
@@ -323,6 +326,7 @@ class Comment(Base):
     sending_at: Mapped[int | None]
     not_before: Mapped[int] = mapped_column(default=0)
     refused: Mapped[str | None] = mapped_column(Text)
+    refused_at: Mapped[int | None]
 
 
 class Lease(Base):

@@ -10,9 +10,9 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from bot.clock import MINUTE, SECOND, Clock
-from bot.core.report import CheckView, Renderer, desired_checks, desired_comment
-from bot.core.text import MARKER
+from bot.clock import DAY, HOUR, MINUTE, SECOND, Clock
+from bot.core.report import CheckView, CommentView, Renderer, desired_checks, desired_comment
+from bot.core.text import MARKER, fenced
 from bot.forge.checks import Annotation, CheckWrite, Conclusion, Level
 from bot.forge.checks import Status as WireStatus
 from bot.forge.client import Forge, Repo
@@ -31,6 +31,9 @@ _COMMENT_EVERY = 1 * MINUTE
 _ON_ITS_WAY = 12 * SECOND
 """How long a creation without an answer may yet come true: GitHub ends every request that takes it ten seconds
 (docs.github.com, "Troubleshooting the REST API")."""
+_SHUT_OUT = frozenset({403, 404, 410, 451})
+_SHUT_OUT_PAUSE, _LONGEST_PAUSE, _PATIENCE = 10 * MINUTE, 6 * HOUR, 3 * DAY
+_REST = 5 * MINUTE
 _log = logging.getLogger(__name__)
 
 
@@ -44,7 +47,7 @@ class Order:
     is_progress: bool
     send: Callable[[], None]
     postpone: Callable[[int], None]
-    refuse: Callable[[str], None]
+    refuse: Callable[[Exception], None]
 
 
 class Report:
@@ -77,12 +80,23 @@ class Report:
         self._each.do(news, lambda commit: f"reporting on {commit.sha}", self._work_out_one)
 
     def _work_out_one(self, commit: Commit) -> None:
-        with self._database.write() as tx:
+        """What changes meanwhile stays news: `commit` has the revision from before all that is read here.
+
+        Written in moments of its own: who has a million points to look through must not keep the door waiting.
+        """
+        with self._database.read() as tx:
             repository = facts.repository_of(tx, commit)
             around = self._surroundings(repository)
-            self._desire(tx, commit, repository, around)
-            for number in facts.pulls_of(tx, commit.id):
-                self._desire_comment(tx, number, repository, around)
+            wanted = self._wanted(tx, commit, repository, around)
+        with self._database.write() as tx:
+            checks.desire(tx, commit.id, wanted)
+        # Comments tell of the roll-ups of earlier commits: that of this one must be written by now.
+        with self._database.read() as tx:
+            comments = {n: self._comment(tx, n, repository, around) for n in facts.pulls_of(tx, commit.id)}
+        with self._database.write() as tx:
+            for number, view in comments.items():
+                if view is not None:
+                    checks.desire_comment(tx, repository.id, number, view.body, view.digest(), view.is_final)
             commits.caught_up(tx, commit)
 
     def _surroundings(self, repository: Repository) -> Surroundings:
@@ -94,10 +108,10 @@ class Report:
             shows_images=settings.shows_images(repository.is_private),
         )
 
-    def _desire(self, tx: Transaction, commit: Commit, repository: Repository, around: Surroundings) -> None:
+    def _wanted(self, tx: Transaction, commit: Commit, repository: Repository, around: Surroundings) -> list[Desired]:
         views = desired_checks(facts.commit_facts(tx, commit, repository, around), self._renderer)
         ids = facts.experiment_ids(tx, commit.id)
-        wanted = [
+        return [
             Desired(
                 kind=view.kind,
                 name=view.name,
@@ -109,13 +123,12 @@ class Report:
             )
             for view in views
         ]
-        checks.desire(tx, commit.id, wanted)
 
-    def _desire_comment(self, tx: Transaction, number: int, repository: Repository, around: Surroundings) -> None:
+    def _comment(
+        self, tx: Transaction, number: int, repository: Repository, around: Surroundings
+    ) -> CommentView | None:
         pull = facts.pull_facts(tx, number, repository, around)
-        view = None if pull is None else desired_comment(pull, self._renderer)
-        if view is not None:
-            checks.desire_comment(tx, repository.id, number, view.body, view.digest(), view.is_final)
+        return None if pull is None else desired_comment(pull, self._renderer)
 
     def _tell(self) -> bool:
         """Send what is due, the most urgent first, as long as each installation may be written to."""
@@ -137,9 +150,29 @@ class Report:
             _log.warning("told later: %s", trouble)
             order.postpone(self._clock.now() + round(max(trouble.after, 0.5) * SECOND))
         except (Refused, ValueError) as refusal:
-            # ValueError: what was to be sent is not what GitHub takes. Neither ever becomes better by itself.
-            _log.error("this is never told: %s", refusal)
-            order.refuse(str(refusal))
+            # ValueError: what was to be sent is not what GitHub takes.
+            _log.error("GitHub does not take this: %s", refusal)
+            order.refuse(refusal)
+        except Exception:
+            # A fault of ours, or a row of another version: it must not keep all others from being told.
+            _log.exception("something could not be told")
+            order.postpone(self._clock.now() + _REST)
+
+    def _refused(self, row: Check | Comment, refusal: Exception) -> dict[str, object]:
+        """Return what becomes of a row that GitHub does not take.
+
+        Where it does not let us in (the App is not installed there just now, a permission is not granted yet), ask
+        again, ever less often: else a check would wait for ever although its App is back. What it does not understand
+        it never will: a check goes without its words then, for its conclusion is waited for.
+        """
+        now, reason = self._clock.now(), str(refusal)
+        since = now if row.refused_at is None else row.refused_at
+        is_shut_out = isinstance(refusal, Refused) and refusal.status in _SHUT_OUT
+        if is_shut_out and now - since < _PATIENCE:
+            wait = min(max(_SHUT_OUT_PAUSE, now - since), _LONGEST_PAUSE)
+            return {"refused_at": since, "not_before": now + wait}
+        may_go_bare = isinstance(row, Check) and row.refused is None and not is_shut_out
+        return {"refused": reason, "is_pending": may_go_bare}
 
     # Checks
 
@@ -154,12 +187,15 @@ class Report:
             is_progress=is_progress,
             send=lambda: self._send_check(pending),
             postpone=lambda until: self._change(check, not_before=until),
-            refuse=lambda reason: self._change(check, refused=reason, is_pending=False),
+            refuse=lambda refusal: self._change(check, **self._refused(check, refusal)),
         )
 
     def _send_check(self, pending: PendingCheck) -> None:
         check, repo, sha = pending.check, _repo(pending.repository), pending.commit.sha
-        write = to_wire(CheckView.from_json(check.desired))
+        view = CheckView.from_json(check.desired)
+        write = to_wire(view) if check.refused is None else bare(view, check.refused)
+        if check.is_final and not check.told_final:
+            self._change(check, told_final=True)
         github_id = check.github_id
         if github_id is None and check.sending_at is not None:
             github_id = self._forge.find_check(repo, sha, check.name, str(check.id))
@@ -195,7 +231,7 @@ class Report:
             is_progress=False,
             send=lambda: self._send_comment(pending),
             postpone=lambda until: self._change_comment(comment, not_before=until),
-            refuse=lambda reason: self._change_comment(comment, refused=reason, is_pending=False),
+            refuse=lambda refusal: self._change_comment(comment, **self._refused(comment, refusal)),
         )
 
     def _send_comment(self, pending: PendingComment) -> None:
@@ -246,6 +282,17 @@ def to_wire(view: CheckView) -> CheckWrite:
         started_at=view.started_at,
         completed_at=view.completed_at,
         annotations=tuple(_annotations(view)),
+    )
+
+
+def bare(view: CheckView, refusal: str) -> CheckWrite:
+    """Return what counts of a view that GitHub did not take: its status and conclusion, and why there is no more."""
+    return CheckWrite(
+        name=view.name,
+        status=WireStatus(view.status),
+        conclusion=None if view.conclusion is None else Conclusion(view.conclusion),
+        title="The report itself could not be shown",
+        summary=f"GitHub did not take this report's words. It said:\n\n{fenced(refusal, limit=1_000)}",
     )
 
 
