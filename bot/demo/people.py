@@ -49,6 +49,7 @@ class People:
         shutil.copytree(self._example, self._clone)
         self._git("init", "--quiet", "--initial-branch=main")
         self._git("remote", "add", "origin", self._hub.clone_url(self._repository))
+        self._make_it_adas()
         return self._push("main", "Train a small network on handwritten digits")
 
     def propose(self, change: Change) -> tuple[Pull, str]:
@@ -61,7 +62,7 @@ class People:
         file.write_text(text.replace(change.old, change.new))
         sha = self._push(change.branch, change.title)
         pull = self._hub.open_pull(
-            self.repository, head=change.branch, base="main", title=change.title, body=f"`{change.new}`"
+            self.repository, head=change.branch, base="main", title=change.title, body=f"`{change.new}`", by=self._ada
         )
         return pull, sha
 
@@ -71,16 +72,17 @@ class People:
         self._git("push", "--quiet", "origin", branch)
         return self._git("rev-parse", "HEAD")
 
+    def _make_it_adas(self) -> None:
+        """Put Ada's name and her way to log in into the clone: whoever tries the demo may push from there too."""
+        given = self._hub.git_env(self._ada)
+        count = int(given["GIT_CONFIG_COUNT"])
+        known = [(given[f"GIT_CONFIG_KEY_{n}"], given[f"GIT_CONFIG_VALUE_{n}"]) for n in range(count)]
+        for key, value in [("user.name", "Ada"), ("user.email", "ada@example.com"), *known]:
+            self._git("config", "--add", key, value)
+
     def _git(self, *arguments: str) -> str:
-        identity = {
-            "GIT_AUTHOR_NAME": "Ada",
-            "GIT_AUTHOR_EMAIL": "ada@example.com",
-            "GIT_COMMITTER_NAME": "Ada",
-            "GIT_COMMITTER_EMAIL": "ada@example.com",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_CONFIG_NOSYSTEM": "1",
-        }
-        environment = {**os.environ, **identity, **self._hub.git_env(self._ada)}
+        # Nothing of this machine's own git settings: the demo is the same everywhere.
+        environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
         result = subprocess.run(
             ["git", *arguments], cwd=self._clone, env=environment, check=True, capture_output=True, text=True
         )

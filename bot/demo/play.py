@@ -9,8 +9,8 @@ from pathlib import Path
 import requests
 import yaml
 
-from bot.backends.base import BackendUnavailable
 from bot.backends import walls
+from bot.backends.base import BackendUnavailable
 from bot.clock import Clock
 from bot.demo import environment, protocol
 from bot.demo.people import CHANGES, People

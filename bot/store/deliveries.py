@@ -48,7 +48,7 @@ def postpone(tx: Transaction, delivery_id: int, reason: str, until: int) -> None
 
 
 def forget(tx: Transaction, before: int) -> None:
-    """Delete what was processed before that time. GitHub redelivers for three days; we remember for thirty."""
+    """Delete what was processed before that time (microseconds)."""
     tx.execute(delete(Delivery).where(Delivery.processed_at < before))
 
 

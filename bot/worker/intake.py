@@ -4,10 +4,10 @@ A delivery is looked at until something can be said of it: git or GitHub not ans
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-from bot.clock import DAY, MINUTE, SECOND, Clock
+from bot.clock import DAY, HOUR, MINUTE, SECOND, Clock
 from bot.core import events
 from bot.core.config import CONFIG_PATHS, MAX_BYTES, EventKind, Loaded, Problem, is_ours, load
 from bot.core.plan import Decision, Plan, Policy, Trigger, is_watched, plan
@@ -22,6 +22,7 @@ from bot.worker.workload import Workload
 
 _AT_ONCE = 20
 _TRIES = 8
+_KEPT = 30 * DAY
 _LONGEST_WAIT = 5 * MINUTE
 _PATIENCE = 1 * DAY
 """How long git or GitHub may be away before a delivery is given up."""
@@ -61,13 +62,23 @@ class Intake:
     ) -> None:
         self._database, self._clock = database, clock
         self._git, self._credentials, self._workload = git, credentials, workload
+        self._next_sweep = 0
 
     def tick(self) -> bool:
         with self._database.read() as tx:
             waiting = deliveries.waiting(tx, self._clock.now(), _AT_ONCE)
         for delivery in waiting:
             self._take(delivery)
+        self._forget()
         return len(waiting) == _AT_ONCE
+
+    def _forget(self) -> None:
+        """Delete old deliveries, once in an hour. GitHub redelivers for three days; we remember for thirty."""
+        now = self._clock.now()
+        if now >= self._next_sweep:
+            self._next_sweep = now + HOUR
+            with self._database.write() as tx:
+                deliveries.forget(tx, before=now - _KEPT)
 
     def _take(self, delivery: Delivery) -> None:
         event = events.parse(delivery.event, delivery.body)
@@ -166,7 +177,7 @@ class Intake:
                     return path, Loaded(None, (_unreadable(path, error),))
                 continue  # a root config.yaml that cannot be read does not say that it is ours
             if path == CONFIG_PATHS[0] or is_ours(data):
-                return path, load(data, path, read)
+                return path, load(data, path, lambda name: _params_file(read, name))
         return None
 
     def _changed(self, where: RepositoryId, request: Request, loaded: Loaded, token: str) -> Sequence[str] | None:
@@ -308,6 +319,14 @@ def _of_pull_request(event: events.PullRequestChanged) -> Request:
         number=event.number,
         updated_at=event.updated_at,
     )
+
+
+def _params_file(read: Callable[[str], bytes], path: str) -> bytes:
+    """Read a file that the config names: what is wrong with it is the config's problem, with its line."""
+    try:
+        return read(path)
+    except FileError as error:
+        raise LookupError(str(error)) from error
 
 
 def _unreadable(path: str, error: FileError) -> Problem:

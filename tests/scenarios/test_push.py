@@ -3,6 +3,7 @@
 import pytest
 
 from bot.core.states import WAY
+from bot.devhub import Link
 from tests.scenarios.road import CONFIG, Road
 from tests.scenarios.scripted import ScriptedBackend
 
@@ -93,8 +94,6 @@ def test_a_config_with_errors_fails_the_roll_up_on_the_very_line(road: Road, bac
 
 
 def test_a_config_behind_a_symbolic_link_is_never_read(road: Road, backend: ScriptedBackend) -> None:
-    from bot.devhub import Link
-
     repository = road.hub.create_repository("acme", "linked", private=False)
     files = {"real.yaml": CONFIG, ".ps_project/config.yaml": Link("../real.yaml")}
     sha = road.hub.commit_files(repository, files, message="First")
@@ -149,3 +148,31 @@ def test_artifacts_cannot_lie_where_the_system_is(road: Road, backend: ScriptedB
     assert road.shown(repository, sha)["train / fit"] == ("completed", "failure")
     assert "artifacts cannot lie at" in road.hub.check(repository, sha, "train / fit").output.summary
     assert backend.submissions == []
+
+
+def test_parameters_behind_a_symbolic_link_are_the_configs_problem(road: Road, backend: ScriptedBackend) -> None:
+    config = """\
+version: 2
+workflows:
+  train:
+    steps:
+      - {name: fit, command: experiment.run_single_node, paramsFile: params.yaml}
+"""
+    repository = road.hub.create_repository("acme", "linked", private=False)
+    files = {".ps_project/config.yaml": config, "params.yaml": Link("/etc/hostname")}
+    sha = road.hub.commit_files(repository, files, message="First")
+    road.settle()
+
+    assert road.shown(repository, sha) == {"experiments": ("completed", "failure")}
+    assert {a["start_line"] for a in road.hub.check(repository, sha, "experiments").annotations} == {5}
+    assert backend.submissions == []
+
+
+def test_deliveries_are_remembered_for_thirty_days(road: Road) -> None:
+    road.repository()
+    road.settle()
+    road.wait(29 * 24 * 3600)
+    assert road.answers("push") == ["1 of 1 workflows run"]
+
+    road.wait(2 * 24 * 3600)
+    assert road.answers("push") == []
