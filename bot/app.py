@@ -103,7 +103,7 @@ class App:
             Launch(database, clock, backend, git, credentials),
             Watch(database, clock, backend),
             Collect(database, clock, backend, reader, pictures),
-            Report(database, clock, forge, _renderer(), settings, backend.capabilities.isolation),
+            Report(database, clock, forge, _renderer(), settings, backend.capabilities),
         ]
 
     def _own_reader(self) -> MetricsReader:

@@ -31,7 +31,13 @@ class Surroundings:
     public_url: str
     web_url: str
     isolation: str
+    is_isolated: bool
     shows_images: bool
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What the reader of any result of this bot must know."""
+        return () if self.is_isolated else (f"it ran without isolation ({self.isolation})",)
 
     def experiment_url(self, experiment: Experiment) -> str | None:
         """Return the address of an experiment's page with its view token; None when it was closed."""
@@ -85,7 +91,7 @@ def experiment_facts(
         variant=experiment.variant,
         state=State.CREATED,
         gates=gate_results(tx, experiment, attempt, (), is_pull),
-        caveats=tuple(experiment.notes),
+        caveats=(*experiment.notes, *around.caveats),
         command=str(params.get("command") or ""),
         workdir=str(params.get("workdir") or "."),
         isolation=around.isolation,

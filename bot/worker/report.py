@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from bot.backends.base import Capabilities
 from bot.clock import DAY, HOUR, MINUTE, SECOND, Clock
 from bot.core.report import CheckView, CommentView, Renderer, desired_checks, desired_comment
 from bot.core.text import MARKER, fenced
@@ -62,11 +63,11 @@ class Report:
         forge: Forge,
         renderer: Renderer,
         settings: Settings,
-        isolation: str,
+        capabilities: Capabilities,
     ) -> None:
         self._database, self._clock = database, clock
         self._forge, self._renderer = forge, renderer
-        self._settings, self._isolation = settings, isolation
+        self._settings, self._capabilities = settings, capabilities
         self._each = Each(clock)
 
     def tick(self) -> bool:
@@ -104,7 +105,8 @@ class Report:
         return Surroundings(
             public_url=settings.public_url,
             web_url=settings.web_url,
-            isolation=self._isolation,
+            isolation=self._capabilities.isolation,
+            is_isolated=self._capabilities.is_isolated,
             shows_images=settings.shows_images(repository.is_private),
         )
 

@@ -1,9 +1,13 @@
 """What happens on push: from the signed delivery to the checks."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
+from bot.clock import ManualClock
 from bot.core.states import WAY
-from bot.devhub import Link
+from bot.devhub import DevHub, Link
 from tests.scenarios.road import CONFIG, Road
 from tests.scenarios.scripted import ScriptedBackend
 
@@ -176,3 +180,17 @@ def test_deliveries_are_remembered_for_thirty_days(road: Road) -> None:
 
     road.wait(2 * 24 * 3600)
     assert road.answers("push") == []
+
+
+def test_a_backend_without_walls_says_so_in_every_check(tmp_path: Path, clock: ManualClock) -> None:
+    bare = ScriptedBackend(clock)
+    bare.capabilities = replace(bare.capabilities, is_isolated=False, isolation="none: bubblewrap is missing")
+    with DevHub(tmp_path / "hub", clock) as hub:
+        road = Road(tmp_path, hub, clock, bare)
+        repository, sha = road.repository()
+        road.settle()
+        summary = hub.check(repository, sha, "train / fit").output.summary
+        road.close()
+
+    assert "without isolation" in summary
+    assert "bubblewrap is missing" in summary
