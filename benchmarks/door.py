@@ -191,6 +191,18 @@ def _check_rows(path: Path, answered: int) -> None:
         raise SystemExit(f"{answered} deliveries were accepted after {_WARM_UP}, but only {rows} are stored")
 
 
+def _slowest_fsync() -> float:
+    """Return the longest of 200 fsyncs of 16 KB, in milliseconds: what the disk alone may add to an answer just now."""
+    longest = 0.0
+    with tempfile.TemporaryFile(dir=os.environ.get("BENCH_DIR"), buffering=0) as file:
+        for _ in range(200):
+            file.write(b"x" * 16_384)
+            began = time.perf_counter()
+            os.fdatasync(file.fileno())
+            longest = max(longest, time.perf_counter() - began)
+    return longest * 1000
+
+
 def _cpu_seconds(pid: int) -> float:
     parent = psutil.Process(pid)
     times = [process.cpu_times() for process in (parent, *parent.children(recursive=True))]
@@ -219,13 +231,17 @@ def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
 def compare(rate: float, seconds: float, rounds: int) -> bool:
     """Measure, print a table, and return whether every bound holds."""
     print(f"{rate:g} deliveries a second for {seconds:g} s, {rounds} round(s), {os.cpu_count()} cores\n")
-    print(f"{'':12}{'answers':>9}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}{'CPU ms':>9}")
+    print(f"{'':12}{'answers':>9}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}{'CPU ms':>9}{'fsync ms':>10}")
     found: dict[str, list[Round]] = {"bare Flask": [], "the door": []}
     for _ in range(rounds):
         for name, which in (("bare Flask", "bare"), ("the door", "door")):
+            disk = _slowest_fsync()
             one = measure(which, rate, seconds)
             found[name].append(one)
-            print(f"{name:12}{one.answers:9}{one.p50:9.1f}{one.p99:9.1f}{one.worst:9.1f}{one.cpu:9.2f}", flush=True)
+            print(
+                f"{name:12}{one.answers:9}{one.p50:9.1f}{one.p99:9.1f}{one.worst:9.1f}{one.cpu:9.2f}{disk:10.1f}",
+                flush=True,
+            )
     p99 = statistics.median(one.p99 for one in found["the door"])
     ratio = statistics.median(
         ours.cpu / theirs.cpu for ours, theirs in zip(found["the door"], found["bare Flask"], strict=True)
