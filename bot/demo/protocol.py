@@ -27,6 +27,10 @@ def write_down(
                     "status": check.status,
                     "conclusion": check.conclusion,
                     "title": check.output.title,
+                    "shown": [
+                        {"at": moment.at, "status": moment.status, "conclusion": moment.conclusion}
+                        for moment in check.history
+                    ],
                 }
                 for label, sha in commits.items()
                 for check in hub.checks(repository, sha)
