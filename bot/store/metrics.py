@@ -1,8 +1,9 @@
 """Series and documents of an attempt: added as they are read, loaded to evaluate gates."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from bot.core.series import Kind, Point, Series, Source
 from bot.store.database import Transaction
@@ -19,20 +20,18 @@ def add(tx: Transaction, attempt_id: int, series: Iterable[Series]) -> int:
         row = _row(tx, attempt_id, one)
         known = _known(tx, row.id, min((point.ordinal for point in one.points), default=0))
         fresh = [point for point in one.points if point.ordinal not in known]
-        tx.add_all(
-            PointRow(
-                series_id=row.id,
-                ordinal=point.ordinal,
-                step=point.step,
-                at=point.at,
-                value=point.value,
-                kind=point.kind,
-            )
-            for point in fresh
-        )
+        if fresh:
+            tx.execute(insert(PointRow), [{"series_id": row.id, **vars(point)} for point in fresh])
         added += len(fresh)
     tx.flush()
     return added
+
+
+def parts(series: Iterable[Series], size: int) -> Iterator[Series]:
+    """Yield the same points in series of at most `size`: each can be stored in a transaction of its own."""
+    for one in series:
+        for start in range(0, len(one.points), size):
+            yield replace(one, points=one.points[start : start + size])
 
 
 def _known(tx: Transaction, series_id: int, least: int) -> set[int]:
