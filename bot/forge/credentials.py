@@ -91,6 +91,12 @@ class Credentials:
             if held is not None and held.value == token:
                 del self._tokens[name]
 
+    def renewed(self, installation: int, repository_id: int | None = None) -> str:
+        """Return a token that was not in use before: the one in the cache may be revoked before its hour is over."""
+        with self._mint_lock((installation, repository_id)):
+            self._tokens.pop((installation, repository_id), None)
+        return self.token(installation, repository_id)
+
     def read(self, path: str) -> Any:
         """Return the JSON of `GET path`, asked as the App itself: about the App, or about where it is installed.
 

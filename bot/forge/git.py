@@ -87,6 +87,10 @@ class CommitAbsent(GitError):
         super().__init__(message, is_retryable=True)
 
 
+class Denied(GitError):
+    """The server does not let us in: the credential is dead, or the repository is none of ours."""
+
+
 class CodeTooLarge(GitError):
     """The commit is larger than this bot takes."""
 
@@ -389,7 +393,9 @@ def _error(verb: str, status: int | None, reason: str, is_remote: bool) -> GitEr
     message = f"git {verb} failed: {reason or f'status {status}'}"
     if is_remote and _GONE.search(reason):
         return CommitAbsent(message)
-    return GitError(message, is_retryable=is_remote and not _DENIED.search(reason))
+    if is_remote and _DENIED.search(reason):
+        return Denied(message)
+    return GitError(message, is_retryable=is_remote)
 
 
 def _scrub(errors: bytes, token: str | None) -> str:

@@ -14,7 +14,7 @@ from bot.core.plan import Decision, Plan, Policy, Trigger, is_watched, plan
 from bot.core.states import Observation, State
 from bot.forge.credentials import Credentials
 from bot.forge.errors import ForgeError, Refused
-from bot.forge.git import FileAbsent, FileError, GitCache, GitError, RepositoryId
+from bot.forge.git import Denied, FileAbsent, FileError, GitCache, GitError, RepositoryId
 from bot.store import commits, deliveries, experiments
 from bot.store.database import Database, Transaction
 from bot.store.schema import Attempt, Commit, Delivery, Pull, Repository
@@ -150,7 +150,12 @@ class Intake:
     def _build(self, request: Request) -> Outcome:
         token = self._credentials.token(request.repository.installation_id, request.repository.github_id)
         where = RepositoryId(request.repository.github_id, request.repository.owner, request.repository.name)
-        self._git.fetch_commit(where, request.sha, token, ref=request.fetch_ref)
+        try:
+            self._git.fetch_commit(where, request.sha, token, ref=request.fetch_ref)
+        except Denied:
+            # A token can die before its hour (new permissions, a selection changed): one new one, then it is true.
+            token = self._credentials.renewed(request.repository.installation_id, request.repository.github_id)
+            self._git.fetch_commit(where, request.sha, token, ref=request.fetch_ref)
         found = self._config(where, request.sha, token)
         if found is None:
             self._supersede(request)

@@ -13,7 +13,7 @@ from bot.core.schedule import Need, Room, choose
 from bot.core.states import Observation, State
 from bot.forge.credentials import Credentials
 from bot.forge.errors import ForgeError, Refused
-from bot.forge.git import GitCache, GitError, RepositoryId
+from bot.forge.git import Denied, GitCache, GitError, RepositoryId
 from bot.store import commits, experiments
 from bot.store.database import Database
 from bot.store.experiments import Placed
@@ -124,7 +124,11 @@ class Launch:
             if spec.code is not None:
                 token = self._credentials.token(repository.installation_id, repository.github_id)
                 where = RepositoryId(repository.github_id, repository.owner, repository.name)
-                self._git.fetch_code(where, spec.code.sha, token)
+                try:
+                    self._git.fetch_code(where, spec.code.sha, token)
+                except Denied:  # as in intake: it may only be the token
+                    token = self._credentials.renewed(repository.installation_id, repository.github_id)
+                    self._git.fetch_code(where, spec.code.sha, token)
             handle = self._backend.submit(spec)
         except (GitError, ForgeError, BackendError) as error:
             self._stumbled(attempt, error)

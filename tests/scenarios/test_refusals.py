@@ -84,6 +84,26 @@ def test_a_row_that_cannot_be_understood_keeps_no_other_from_being_told(road: Ro
     assert road.shown(repository, sha)["train / fit"] == ("queued", None)
 
 
+def test_a_token_that_was_revoked_before_its_hour_loses_no_push(road: Road, backend: ScriptedBackend) -> None:
+    repository, _ = road.repository()
+    road.settle()
+    road.hub.site.tokens.revoke_all(road.hub.installation("acme"))
+    sha = road.hub.commit_files(repository, {"train.py": "print(5)"}, message="Next")
+    road.settle()
+
+    assert road.shown(repository, sha)["train / fit"] == ("queued", None)
+    assert len(backend.submissions) == 2
+
+
+def test_a_token_that_was_revoked_between_intake_and_launch_is_replaced(road: Road, backend: ScriptedBackend) -> None:
+    road.repository()
+    road.tick("intake")
+    road.hub.site.tokens.revoke_all(road.hub.installation("acme"))
+    road.settle()
+
+    assert len(backend.submissions) == 1
+
+
 def test_an_end_that_may_have_been_told_is_never_opened_again(road: Road, backend: ScriptedBackend) -> None:
     """GitHub took the end, its answer was lost, and the pull request was opened again meanwhile."""
     repository, sha, pull = opened(road)
