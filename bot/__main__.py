@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from bot import __version__, settings
 from bot.clock import SystemClock
 from bot.core import config
+from bot.up import Processes, follow, when_told_to_end
 
 if TYPE_CHECKING:
     from bot.app import App
@@ -72,7 +73,6 @@ def _command(
 
 
 def _up(_options: argparse.Namespace) -> int:
-    from bot.up import Processes
     from bot.worker_sign import WorkerSign
 
     environ, clock = dict(os.environ), SystemClock()
@@ -86,6 +86,7 @@ def _up(_options: argparse.Namespace) -> int:
 
 
 def _serve(_options: argparse.Namespace) -> int:
+    follow(os.environ)
     app = _app()
     from bot.app import App, login_token
     from bot.web.serve import serve
@@ -100,6 +101,7 @@ def _serve(_options: argparse.Namespace) -> int:
 
 
 def _work(_options: argparse.Namespace) -> int:
+    follow(os.environ)
     app = _app()
     from bot.app import AlreadyRunning
 
@@ -141,9 +143,8 @@ def _demo(options: argparse.Namespace) -> int:
         from bot.demo import Demo
     except ModuleNotFoundError as error:
         return _complain(f"the demo needs {error.name}, which is not installed: pip install 'experiment-ci[demo]'")
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # Ended in whatever way (a service manager, a shell's background), the demo takes its bot along.
-        signal.signal(number, signal.default_int_handler)
+    # Ended in whatever way (a service manager, a shell's background), the demo takes its bot along.
+    when_told_to_end(signal.default_int_handler)
     try:
         return Demo(options.dir, SystemClock()).run(once=options.once)
     except subprocess.CalledProcessError as error:

@@ -26,7 +26,7 @@ class Bot:
     """A bot on a data directory of its own that knows `hub`. Nothing of it is left after `close`."""
 
     def __init__(self, root: Path, hub: DevHub) -> None:
-        self.data = root / "data"
+        self.hub, self.data = hub, root / "data"
         (root / "tmp").mkdir()
         port = _free_port()
         self._url = f"http://127.0.0.1:{port}"
