@@ -15,11 +15,14 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 Transaction = Session
 """What the store's verbs take. The stations pass it on and never look inside."""
+
+Busy = OperationalError
+"""Raised by any verb when the database is locked, full, restarting or away: the same may work later."""
 
 Unavailable = DBAPIError
 """Raised by any verb when the database cannot be reached, read or written, whatever its driver calls that."""

@@ -100,6 +100,11 @@ def newest_attempt(tx: Transaction, experiment_id: int) -> Attempt | None:
     return tx.scalar(query.order_by(Attempt.number.desc()).limit(1))
 
 
+def is_over(tx: Transaction, attempt_id: int) -> bool:
+    """Tell whether an attempt has ended, as it stands now."""
+    return State(tx.scalars(select(Attempt.state).where(Attempt.id == attempt_id)).one()).is_final
+
+
 def was_called_off(attempt: Attempt) -> bool:
     """Tell whether an attempt's end was asked for, and it had not come to an end of its own before."""
     return attempt.cancel_reason is not None and attempt.state not in (State.STOPPED, State.FAILED)

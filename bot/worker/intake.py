@@ -16,7 +16,7 @@ from bot.forge.credentials import Credentials
 from bot.forge.errors import ForgeError, Refused
 from bot.forge.git import Denied, FileAbsent, FileError, GitCache, GitError, RepositoryId
 from bot.store import commits, deliveries, experiments
-from bot.store.database import Database, Transaction
+from bot.store.database import Busy, Database, Transaction
 from bot.store.schema import Attempt, Commit, Delivery, Pull, Repository
 from bot.worker.workload import Workload
 
@@ -96,6 +96,8 @@ class Intake:
             is_final = isinstance(error, Refused) or (isinstance(error, GitError) and not error.is_retryable)
             is_late = self._clock.now() - delivery.received_at > _PATIENCE
             self._stumbled(delivery, str(error), is_final=is_final or is_late)
+        except Busy:
+            raise  # no word against the delivery: it is looked at again, from its beginning
         except Exception as error:
             # A fault of ours. The deliveries behind this one must not wait for its repair.
             _log.exception("delivery %s could not be taken in", delivery.guid)

@@ -135,6 +135,10 @@ class Launch:
             return
         with self._database.write() as tx:
             experiments.change(tx, attempt.id, handle=handle)
+            is_over = experiments.is_over(tx, attempt.id)
+        if is_over:
+            # Its time ran out while its code was fetched. Nobody watches it any more, so it must not run.
+            self._backend.cancel(attempt.backend_id, "its end was written down before it began")
 
     def _stumbled(self, attempt: Attempt, error: Exception) -> None:
         """Try again later, for a while; then it is the platform's error, said with its reason."""

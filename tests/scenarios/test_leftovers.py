@@ -1,17 +1,20 @@
 """What runs leave behind: however much and however strange, every gate gets its verdict and nobody waits for it."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 from sqlalchemy import event
 
-from bot.backends.base import Artifact, LogChunk
+from bot.backends.base import Artifact, AttemptSpec, LogChunk
 from bot.clock import ManualClock
 from bot.core.series import Point, Series, Source
 from bot.devhub import DevHub
 from bot.metrics.reader import Cursor, MetricsReader, Reading
+from bot.store.database import Busy, Database, Transaction
 from bot.worker.collect import Collect
 from tests.scenarios.road import Road
 from tests.scenarios.scripted import ScriptedBackend
@@ -137,3 +140,58 @@ def test_many_points_are_stored_a_few_at_a_time(road: Road, backend: ScriptedBac
 
     assert sum(sizes) == 12_000
     assert max(sizes) <= 5_000
+
+
+class SlowToStart(ScriptedBackend):
+    """Takes longer to start an attempt than the attempt may wait."""
+
+    road: Road
+
+    def submit(self, spec: AttemptSpec) -> str:
+        handle = super().submit(spec)
+        self.road.clock.advance(8 * 24 * 3600)
+        self.road.tick("watch")
+        return handle
+
+
+def test_what_began_after_its_end_was_written_down_is_stopped(tmp_path: Path, clock: ManualClock) -> None:
+    backend = SlowToStart(clock)
+    with DevHub(tmp_path / "hub", clock) as hub:
+        backend.road = road = Road(tmp_path, hub, clock, backend)
+        road.repository()
+        road.settle()
+        road.close()
+
+    assert list(backend.cancelled) == backend.submissions
+
+
+class OftenLocked(Database):
+    """Locked by somebody else at the moment that the play names."""
+
+    is_locked = False
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        if self.is_locked:
+            self.is_locked = False
+            raise Busy("BEGIN IMMEDIATE", None, sqlite3.OperationalError("database is locked"))
+        with super().write() as tx:
+            yield tx
+
+
+def test_a_database_that_is_often_locked_costs_no_delivery(road: Road, backend: ScriptedBackend) -> None:
+    """Faults of ours are given up after eight tries, for ever; a busy time is no fault of the delivery's."""
+    repository, _ = road.repository()
+    road.settle()
+    database = OftenLocked(road.settings.database_url)
+    road.restart_worker(database)
+    road.hub.commit_files(repository, {"train.py": "print(5)"}, message="Next")
+    road.hub.wait_delivered()
+    for _ in range(10):
+        road.clock.advance(600)
+        database.is_locked = True
+        with suppress(Busy):
+            road.stations["intake"].tick()
+    road.settle()
+
+    assert road.answers("push")[-1] == "1 of 1 workflows run"
