@@ -7,6 +7,7 @@ from bot.devhub import DevHub, Pull, Repository
 from bot.store import journal
 from bot.store.checks import count_pending
 from bot.store.database import Database
+from bot.store.deliveries import count_waiting
 
 _PASSING = ("success", "skipped", "neutral")
 
@@ -67,7 +68,7 @@ def mistakes(report: dict[str, Any], good: dict[str, bool], pulls: int) -> list[
     return found
 
 
-def is_all_told(database: Database) -> bool:
-    """Tell whether GitHub was told everything that it should show."""
+def is_quiet(database: Database) -> bool:
+    """Tell whether every delivery was looked at and GitHub was told everything that it should show."""
     with database.read() as tx:
-        return count_pending(tx) == 0
+        return count_waiting(tx) + count_pending(tx) == 0

@@ -80,16 +80,21 @@ class Bot:
         self._processes.stop()
 
     def left(self) -> list[str]:
-        """Return what still runs of this bot: whoever was started with its directory in a word or a variable."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                words = [*process.cmdline(), *process.environ().values()]
-                if process.pid != os.getpid() and any(str(self._root) in word for word in words):
-                    found.append(f"{process.pid}: {' '.join(process.cmdline())}")
-            except psutil.Error:
-                continue
-        return found
+        """Return what still runs of this bot."""
+        return running_on(self._root)
+
+
+def running_on(directory: Path) -> list[str]:
+    """Return the processes that were started with the directory in a word or in a variable, but for this one."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = [*process.cmdline(), *process.environ().values()]
+            if process.pid != os.getpid() and any(str(directory) in word for word in words):
+                found.append(f"{process.pid}: {' '.join(process.cmdline())}")
+        except psutil.Error:
+            continue
+    return found
 
 
 def kill_the_worker(bot: Bot, _dice: random.Random) -> str:
