@@ -23,13 +23,13 @@ check: $(VENV)/.dev-installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# What runs in seconds and needs nothing but Python.
+# What runs in seconds and needs nothing but Python: examples, on both cores.
 unit: $(VENV)/.dev-installed
-	$(PYTEST) -m "not service and not slow"
+	$(PYTEST) -n 2 -m "not service and not slow and not hypothesis"
 
-# What starts servers, git, supervisors and the demo.
+# Properties over generated input; what starts servers, git, supervisors and the demo.
 service: $(VENV)/.dev-installed
-	$(PYTEST) -m "service or slow" --durations=10
+	$(PYTEST) -m "service or slow or hypothesis" --durations=10
 
 format: $(VENV)/.dev-installed
 	$(BIN)/ruff check --fix .

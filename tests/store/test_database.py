@@ -48,9 +48,13 @@ def test_web_and_worker_may_migrate_at_the_same_time(tmp_path: Path) -> None:
 
 
 def test_a_transaction_that_raises_leaves_nothing(database: Database) -> None:
-    with pytest.raises(RuntimeError), database.write() as tx:
-        leases.take(tx, "intake", "me", 100, None)
-        raise RuntimeError
+    def stumble() -> None:
+        with database.write() as tx:
+            leases.take(tx, "intake", "me", 100, None)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        stumble()
 
     with database.read() as tx:
         assert leases.find(tx, "intake") is None
