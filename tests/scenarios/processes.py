@@ -97,7 +97,7 @@ def running_on(directory: Path) -> list[str]:
     return found
 
 
-def kill_the_worker(bot: Bot, _dice: random.Random) -> str:
+def kill_the_worker(bot: Bot, _dice: random.Random | None = None) -> str:
     return _kill(bot.pids.get("work"))
 
 

@@ -45,6 +45,7 @@ workflows:
 """
 FILES = {".ps_project/config.yaml": CONFIG, "train.py": TRAINER}
 NAMES = ["experiments", "train / fit", "train / fit / custom:loss"]
+CREATION = r"/check-runs$|/comments$"
 PATIENCE = 40.0
 _log = logging.getLogger(__name__)
 
@@ -103,12 +104,12 @@ def world(tmp_path: Path) -> Iterator[World]:
             bot.close()
 
 
-@pytest.mark.parametrize(("seed", "kills"), [(1, 7), (2, 7), (3, 6)])
+@pytest.mark.parametrize(("seed", "kills"), [(1, 10), (2, 10)])
 def test_kills_at_random_moments_cost_nothing(world: World, seed: int, kills: int) -> None:
     dice = random.Random(seed)  # noqa: S311 - a play that can be repeated
     # A creation that takes its time is easily hit while it is on its way.
-    world.hub.faults.delay_next("POST", r"/check-runs$|/comments$", seconds=0.3, times=1000)
-    acts = {0: world.push, 2: world.propose, 4: world.propose}
+    world.hub.faults.delay_next("POST", CREATION, seconds=0.3, times=1000)
+    acts = {0: world.push, 3: world.propose, 6: world.propose}
     for number in range(kills):
         if number in acts:
             acts[number](f"owner-{number}")
@@ -120,18 +121,38 @@ def test_kills_at_random_moments_cost_nothing(world: World, seed: int, kills: in
     is_over = eventually(world.is_over, PATIENCE, world.tend)
     eventually(lambda: False, 1.0, world.tend)  # time for whoever would do something twice
 
-    for repository, sha in world.commits:
-        # All that were ever created, not the newest of each name.
-        runs = repository.suites[sha].runs
-        assert sorted((run.name, run.status, run.conclusion) for run in runs) == [
-            (name, "completed", "success") for name in NAMES
-        ]
+    nothing_is_shown_twice(world)
     assert is_over
     assert [len(pull.comments) for pull in world.pulls] == [1, 1]
     every_delivery_was_processed_once(world)
     every_experiment_ran_once_without_a_gap(world)
     world.bot.close()
     assert eventually(lambda: world.bot.left() == [], 5.0), world.bot.left()
+
+
+def test_a_creation_that_outlives_its_worker_is_waited_for(world: World) -> None:
+    world.hub.faults.delay_next("POST", CREATION, seconds=6.0)
+    world.push("acme")
+    assert eventually(lambda: is_being_created(world), PATIENCE)
+    eventually(lambda: False, 0.3)  # it has left
+    kill_the_worker(world.bot)
+
+    assert eventually(world.is_over, PATIENCE, world.tend)
+    nothing_is_shown_twice(world)
+
+
+def is_being_created(world: World) -> bool:
+    with world.bot.reading() as tx:
+        return any(one.check.sending_at is not None for one in checks.pending(tx))
+
+
+def nothing_is_shown_twice(world: World) -> None:
+    for repository, sha in world.commits:
+        # All that were ever created, not the newest of each name.
+        runs = repository.suites[sha].runs
+        assert sorted((run.name, run.status, run.conclusion) for run in runs) == [
+            (name, "completed", "success") for name in NAMES
+        ]
 
 
 def every_delivery_was_processed_once(world: World) -> None:
