@@ -6,6 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
+# Without its cache of bytecode, Python would compile everything anew in every process that the tests start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test check format unit service bench ci-deps clean
 
 # --- for users -----------------------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ def test_the_first_type_is_the_default_and_this_machine_the_capacity(tmp_path: P
         ("{types: {a: {memory: 1MB, environment: /no/such}}}", "not the absolute path of an environment"),
         ("{types: {1: {memory: 1MB}}}", "`types` must be a mapping of names"),
         ("{types: {a: 1}", "cannot be read"),
-        ("[" * 5000, "cannot be read"),
+        ("[" * 1000, "cannot be read"),
     ],
 )
 def test_a_wrong_file_says_what_and_where(tmp_path: Path, text: str, said: str) -> None:
