@@ -136,6 +136,7 @@ def test_a_creation_that_outlives_its_worker_is_waited_for(world: World) -> None
     assert eventually(lambda: is_being_created(world), PATIENCE)
     eventually(lambda: False, 0.3)  # it has left
     kill_the_worker(world.bot)
+    eventually(lambda: False, 6.5, world.tend)  # it has arrived
 
     assert eventually(world.is_over, PATIENCE, world.tend)
     nothing_is_shown_twice(world)
