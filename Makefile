@@ -28,11 +28,11 @@ check: $(VENV)/.dev-installed
 
 # What runs in seconds and needs nothing but Python: examples, on both cores.
 unit: $(VENV)/.dev-installed
-	$(PYTEST) -n 2 -m "not service and not slow and not hypothesis"
+	$(PYTEST) -n 2 --dist loadfile -m "not service and not slow and not hypothesis"
 
 # Properties over generated input; what starts servers, git, supervisors and the demo.
 service: $(VENV)/.dev-installed
-	$(PYTEST) -m "service or slow or hypothesis" --durations=10
+	$(PYTEST) -n 2 -m "service or slow or hypothesis" --durations=10
 
 format: $(VENV)/.dev-installed
 	$(BIN)/ruff check --fix .

@@ -34,6 +34,8 @@ DONE = replace(
     completed_at=1_700_000_060 * SECOND,
     actions=(Action("Run again", "Run this experiment again", "rerun"),),
 )
+
+pytestmark = pytest.mark.service  # each play has a real server or database of its own
 BAD_LINE = Annotation(".ps_project/config.yaml", 3, 3, "unknown key", title="config", start_column=5)
 RUN = {"id": 11, "status": "queued", "name": QUEUED.name, "external_id": "42", "app": {"id": APP_ID}}
 MADE_CHECK = Reply(201, RUN)

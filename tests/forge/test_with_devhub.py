@@ -209,7 +209,7 @@ def test_a_revoked_token_costs_one_more_request_and_nothing_else(
     hub: DevHub, project: Repository, sha: str, repo: Repo, app: Forge
 ) -> None:
     check_id = app.create_check(repo, sha, QUEUED, "1")
-    hub.site.tokens.revoke_all()
+    hub.site.tokens.revoke_all(hub.installation("acme"))
 
     app.update_check(repo, check_id, PASSED)
 

@@ -8,6 +8,8 @@ from bot.store.database import Database
 from bot.web.access import COOKIE, LASTS, Logins
 from tests.web.stage import LOGIN, Stage
 
+pytestmark = pytest.mark.service  # each play has a real server or database of its own
+
 
 def test_a_stranger_learns_what_this_is_and_no_more(stage: Stage) -> None:
     stage.experiment()

@@ -10,6 +10,8 @@ from bot.store import experiments
 from bot.store.schema import Attempt, Experiment
 from tests.web.stage import LOGIN, Stage, address, gate
 
+pytestmark = pytest.mark.service  # each play has a real server or database of its own
+
 
 def page_of(stage: Stage, experiment: Experiment, **query: object) -> str:
     answer = stage.get(address(experiment, **query))
