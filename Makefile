@@ -62,4 +62,5 @@ $(VENV)/.demo-installed: $(BIN)/python pyproject.toml
 
 $(VENV)/.dev-installed: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	$(BIN)/python -m compileall -q bot
 	touch $@

@@ -167,7 +167,8 @@ def test_bombs_are_refused_at_once(text: str) -> None:
 
     assert len(problems) == 1
     assert re.search(r"levels deep|values|aliases|must be text", problems[0])
-    assert taken < 0.1
+    # Not a measurement: a bomb that goes off takes minutes, and memory with them.
+    assert taken < 5
 
 
 def test_depth_and_number_of_values_have_limits_that_no_config_reaches() -> None:
