@@ -86,4 +86,4 @@ def test_a_name_that_is_not_text_is_matched_all_the_same() -> None:
 def test_a_pattern_that_would_hold_up_python_for_years_takes_no_time() -> None:
     begin = time.perf_counter()
     assert not Filter(only=("(a+)+$", "(a|a)*b", "(.*.*.*.*x)")).selects("a" * 1000 + "!")
-    assert time.perf_counter() - begin < 0.1
+    assert time.perf_counter() - begin < 5  # an exponential engine takes hours
