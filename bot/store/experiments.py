@@ -9,6 +9,7 @@ from sqlalchemy import Select, and_, or_, select, update
 
 from bot.core.ids import public_id
 from bot.core.states import FINAL, Observation, State, Transition, advance, deadline
+from bot.store import commits
 from bot.store.database import Transaction
 from bot.store.schema import (
     Attempt,
@@ -113,6 +114,8 @@ def was_called_off(attempt: Attempt) -> bool:
 def observe(tx: Transaction, attempt_id: int, seen: Iterable[Observation]) -> list[Transition]:
     """Advance an attempt through what was seen and write each step down. The one place where its state changes.
 
+    What its commit's checks show changes with it, so every step is news of the commit.
+
     Returns the steps taken; none when nothing was new. The row is read afresh inside the transaction, so two
     observers never take the same step twice.
     """
@@ -130,6 +133,7 @@ def observe(tx: Transaction, attempt_id: int, seen: Iterable[Observation]) -> li
         attempt.state, attempt.entered_at, attempt.reason = last.target, last.at, last.reason
         attempt.deadline = deadline(last.target, last.at, round(attempt.spec["timeout"] * 1_000_000))
         _see_tasks(tx, attempt)
+        commits.touch(tx, _commit_of(tx, attempt_id))
     tx.flush()
     return steps
 
@@ -218,7 +222,7 @@ def change(tx: Transaction, attempt_id: int, **values: object) -> None:
     tx.execute(update(Attempt).where(Attempt.id == attempt_id).values(**values))
 
 
-def commit_of(tx: Transaction, attempt_id: int) -> int:
+def _commit_of(tx: Transaction, attempt_id: int) -> int:
     """Return the id of the commit that an attempt belongs to."""
     query = select(Run.commit_id).join(Experiment, Experiment.run_id == Run.id).join(Attempt)
     return tx.scalars(query.where(Attempt.id == attempt_id)).one()

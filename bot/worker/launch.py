@@ -14,7 +14,7 @@ from bot.core.states import Observation, State
 from bot.forge.credentials import Credentials
 from bot.forge.errors import ForgeError, Refused
 from bot.forge.git import Denied, GitCache, GitError, RepositoryId
-from bot.store import commits, experiments
+from bot.store import experiments
 from bot.store.database import Database
 from bot.store.experiments import Placed
 from bot.store.schema import Attempt
@@ -153,8 +153,7 @@ class Launch:
 
     def _observe(self, attempt_id: int, state: State, reason: str) -> None:
         with self._database.write() as tx:
-            if experiments.observe(tx, attempt_id, [Observation(state, self._clock.now(), reason)]):
-                commits.touch(tx, experiments.commit_of(tx, attempt_id))
+            experiments.observe(tx, attempt_id, [Observation(state, self._clock.now(), reason)])
 
 
 def _is_to_be_cancelled(attempt: Attempt) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from bot.backends.base import AttemptReport, Backend
 from bot.clock import SECOND, Clock
 from bot.core.states import Observation, State
-from bot.store import commits, experiments
+from bot.store import experiments
 from bot.store.database import Database
 from bot.store.schema import Attempt
 from bot.worker.each import Each
@@ -46,15 +46,13 @@ class Watch:
         if self._written.get(report.id) == report:
             return
         with self._database.write() as tx:
-            steps = experiments.observe(tx, attempt.id, report.seen)
+            experiments.observe(tx, attempt.id, report.seen)
             for task in report.tasks:
                 experiments.see_task(tx, attempt.id, task.role, task.index, task.exit_code, task.node)
             if report.tasks:
                 peaks = [task.peak_memory_mb for task in report.tasks if task.peak_memory_mb is not None]
                 values = {"exit_code": report.tasks[0].exit_code, "peak_memory_mb": max(peaks, default=None)}
                 experiments.change(tx, attempt.id, **values)
-            if steps:
-                commits.touch(tx, experiments.commit_of(tx, attempt.id))
         self._written[report.id] = report
 
     def _miss(self, attempt: Attempt) -> None:
@@ -77,8 +75,7 @@ class Watch:
     def _end(self, attempt: Attempt, reason: str) -> None:
         _log.warning("attempt %s: %s", attempt.backend_id, reason)
         with self._database.write() as tx:
-            if experiments.observe(tx, attempt.id, [Observation(State.ERROR, self._clock.now(), reason)]):
-                commits.touch(tx, experiments.commit_of(tx, attempt.id))
+            experiments.observe(tx, attempt.id, [Observation(State.ERROR, self._clock.now(), reason)])
 
     def _forget(self, active: Iterable[str]) -> None:
         self._written = {key: report for key, report in self._written.items() if key in active}
