@@ -149,6 +149,7 @@ class Experiment(Base):
     """A step of a run, or one variant of it. `view_token` opens its page, null closes it.
 
     `refusal` says why this version cannot run it, empty when it can; `notes` are what its reader should know.
+    `variant` names a cell of a matrix; `reports_each` asks for checks of its own for each of them.
     """
 
     __tablename__ = "experiments"
@@ -165,18 +166,24 @@ class Experiment(Base):
     gates: Mapped[list[Any]]
     notes: Mapped[list[Any]]
     refusal: Mapped[str] = mapped_column(Text, default="")
+    reports_each: Mapped[bool] = mapped_column(default=False)
     view_token: Mapped[str | None] = mapped_column(String(64), unique=True)
     created_at: Mapped[int]
 
 
 class Attempt(Base):
-    """One try at an experiment. `spec` is frozen when the attempt is made; `handle` is the backend's once submitted."""
+    """One try at an experiment. `spec` is frozen when the attempt is made; `handle` is the backend's once submitted.
+
+    `progress` says what a provisioning attempt waits for, `facts` are what the backend found out about the run.
+    `kept_at` is when its model was recorded and its artifacts archived, `removed_at` when its files were swept away.
+    """
 
     __tablename__ = "attempts"
     __table_args__ = (
         UniqueConstraint("experiment_id", "number"),
         Index("attempts_by_state", "state"),
         Index("attempts_by_metrics", "metrics_read_at"),
+        Index("attempts_by_keeping", "kept_at"),
     )
 
     id: Mapped[int] = _id()
@@ -203,6 +210,11 @@ class Attempt(Base):
     report: Mapped[str | None] = mapped_column(Text)
     log_tail: Mapped[str] = mapped_column(Text, default="")
     picture: Mapped[str | None] = mapped_column(String(64))
+    progress: Mapped[str] = mapped_column(Text, default="")
+    facts: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    kept_at: Mapped[int | None]
+    archive: Mapped[str | None] = mapped_column(Text)
+    removed_at: Mapped[int | None]
     created_at: Mapped[int]
 
 
@@ -219,6 +231,44 @@ class Task(Base):
     state: Mapped[str] = mapped_column(String(24))
     exit_code: Mapped[int | None]
     node: Mapped[str | None] = mapped_column(String(255))
+    peak_memory_mb: Mapped[int | None]
+    reason: Mapped[str] = mapped_column(Text, default="")
+    log_tail: Mapped[str] = mapped_column(Text, default="")
+
+
+class TrialRow(Base):
+    """A trial of a search, no experiment of its own. `state`: running, complete, pruned, failed."""
+
+    __tablename__ = "trials"
+    __table_args__ = (UniqueConstraint("attempt_id", "number"),)
+
+    id: Mapped[int] = _id()
+    attempt_id: Mapped[int] = mapped_column(ForeignKey("attempts.id"))
+    number: Mapped[int]
+    state: Mapped[str] = mapped_column(String(16))
+    params: Mapped[dict[str, Any]]
+    value: Mapped[float | None]
+    task: Mapped[str] = mapped_column(String(64), default="")
+    steps: Mapped[int | None]
+    reason: Mapped[str] = mapped_column(Text, default="")
+    began_at: Mapped[int | None]
+    ended_at: Mapped[int | None]
+
+
+class Model(Base):
+    """What a successful experiment left as its model. `files` are `{path, size, sha256}`, paths below `path`."""
+
+    __tablename__ = "models"
+
+    id: Mapped[int] = _id()
+    public_id: Mapped[str] = mapped_column(String(16), unique=True)
+    attempt_id: Mapped[int] = mapped_column(ForeignKey("attempts.id"), unique=True)
+    type: Mapped[str] = mapped_column(String(16))
+    path: Mapped[str] = mapped_column(Text)
+    files: Mapped[list[Any]]
+    size: Mapped[int]
+    details: Mapped[dict[str, Any]]
+    created_at: Mapped[int]
 
 
 class TransitionRow(Base):
@@ -236,7 +286,7 @@ class TransitionRow(Base):
 
 
 class SeriesRow(Base):
-    """A metric of an attempt. `trial` is for the searches to come."""
+    """A metric of an attempt, or of one `trial` of its search."""
 
     __tablename__ = "series"
     # `trial` is null for plain attempts, and nulls are never equal: the index below speaks of what is there today.
@@ -327,6 +377,19 @@ class Comment(Base):
     not_before: Mapped[int] = mapped_column(default=0)
     refused: Mapped[str | None] = mapped_column(Text)
     refused_at: Mapped[int | None]
+
+
+class Secret(Base):
+    """A secret of a repository (`scope` is `owner/name`) or of an owner (`owner`), in lower case; `value` is locked."""
+
+    __tablename__ = "secrets"
+    __table_args__ = (UniqueConstraint("scope", "name"),)
+
+    id: Mapped[int] = _id()
+    scope: Mapped[str] = mapped_column(String(140))
+    name: Mapped[str] = mapped_column(String(100))
+    value: Mapped[bytes]
+    updated_at: Mapped[int]
 
 
 class Lease(Base):
