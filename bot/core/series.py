@@ -11,11 +11,30 @@ T = TypeVar("T")
 
 
 class Source(StrEnum):
-    """Where a gate's data come from: the part before the colon in `checks.<source>:<metric>`."""
+    """Where a gate's data come from: the part before the colon in `checks.<source>:<metric>`.
+
+    `logged` is what a run sent by the ancestor's clients (`add_metrics`, statsd), `system` what was measured of it:
+    both are series like those of `tensorflow`, with the task that they belong to as their run.
+    """
 
     TENSORFLOW = "tensorflow"
     ONNX = "onnx"
     CUSTOM = "custom"
+    LOGGED = "logged"
+    SYSTEM = "system"
+
+
+SYSTEM_METRICS = (
+    "cpuPercentage",
+    "memoryUsage",
+    "gpuMemoryFree",
+    "gpuMemoryUsed",
+    "gpuPowerDraw",
+    "gpuTemp",
+    "gpuUtilization",
+    "gpuMemoryUtilization",
+)
+"""The metrics of `system`, by the ancestor's names."""
 
 
 class Aggregate(StrEnum):
@@ -74,7 +93,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """The points of one tag of one run. `run` is the folder of the event files, empty for the top one."""
+    """The points of one tag of one run. `run` is the folder of the event files, empty for the top one.
+
+    For `logged` and `system` it is the task, such as `worker-0`.
+    """
 
     source: Source
     run: str

@@ -3,6 +3,7 @@
 from bot.core.config.document import MAX_BYTES
 from bot.core.config.load import CONFIG_PATHS, Loaded, is_ours, load
 from bot.core.config.models import (
+    SECRET,
     AnyParams,
     Config,
     Dataset,
@@ -13,6 +14,7 @@ from bot.core.config.models import (
     Params,
     Port,
     Registry,
+    Reporting,
     Role,
     SearchParams,
     SingleNodeParams,
@@ -21,6 +23,7 @@ from bot.core.config.models import (
     Triggers,
     Workflow,
     Workspace,
+    secret_name,
 )
 from bot.core.config.problems import Problem
 from bot.core.config.schema import export_schema
@@ -29,6 +32,7 @@ from bot.core.config.terminal import render_terminal
 __all__ = [
     "CONFIG_PATHS",
     "MAX_BYTES",
+    "SECRET",
     "AnyParams",
     "Config",
     "Dataset",
@@ -41,6 +45,7 @@ __all__ = [
     "Port",
     "Problem",
     "Registry",
+    "Reporting",
     "Role",
     "SearchParams",
     "SingleNodeParams",
@@ -53,4 +58,5 @@ __all__ = [
     "is_ours",
     "load",
     "render_terminal",
+    "secret_name",
 ]

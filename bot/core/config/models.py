@@ -1,11 +1,13 @@
 """What a config says, whatever version it was written in. All that the rest of the program knows of configs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bot.core.gates import Gate
+from bot.core.matrix import Cell
 from bot.core.patterns import Filter
+from bot.core.search import Search
 
 ARTIFACTS = "/artifacts"
 """Where an experiment leaves what is to be kept, unless it says otherwise."""
@@ -42,6 +44,15 @@ _LABELS = {
 }
 
 
+SECRET = "secret:"  # noqa: S105 - the mark of one, no secret
+"""What a value begins with that names a stored secret instead of being one."""
+
+
+def secret_name(value: str | None) -> str | None:
+    """Return the name of the stored secret that `value` asks for, None when it is an ordinary value."""
+    return value.removeprefix(SECRET) if value is not None and value.startswith(SECRET) else None
+
+
 class ModelType(StrEnum):
     """What kind of model an experiment leaves."""
 
@@ -66,15 +77,28 @@ class Registry:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
 
+    @property
+    def credentials(self) -> tuple[str | None, ...]:
+        return self.username, self.password
+
 
 @dataclass(frozen=True)
 class Workspace:
-    """The code of an experiment. `source` None is this repository at this commit, `none` is no code at all."""
+    """The code of an experiment. `source` None is this repository at this commit, `none` is no code at all.
+
+    `submodules` and `lfs` tell whether they are fetched, too.
+    """
 
     source: str | None = None
     ref: str | None = None
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    submodules: bool = False
+    lfs: bool = False
+
+    @property
+    def credentials(self) -> tuple[str | None, ...]:
+        return self.username, self.password
 
     @property
     def is_this_commit(self) -> bool:
@@ -87,7 +111,7 @@ class Workspace:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Data that appear at `/data/<name>`, read-only. Credentials may be `secret:<name>`."""
+    """Data of an `s3://` URI that appear at `/data/<name>`, read-only. Credentials may be `secret:<name>`."""
 
     uri: str
     name: str
@@ -95,6 +119,10 @@ class Dataset:
     secret_access_key: str | None = field(default=None, repr=False)
     version_id: str | None = None
     etag: str | None = None
+
+    @property
+    def credentials(self) -> tuple[str | None, ...]:
+        return self.access_key_id, self.secret_access_key
 
 
 @dataclass(frozen=True)
@@ -122,6 +150,7 @@ class Params:
 
     `env` values may be `secret:<name>`. `model_path` None means the kind's default: `/artifacts` for a single node,
     `/storage/models/<experiment id>/` for several. `timeout_seconds` None means the bot's own limit.
+    `keep_workspace` asks to keep the workspace of a run that failed, for a while.
     """
 
     name: str | None = None
@@ -138,10 +167,32 @@ class Params:
     is_preemptible: bool = False
     tensorboard: bool = False
     timeout_seconds: float | None = None
+    keep_workspace: bool = False
+
+    def roles(self) -> tuple["Role", ...]:
+        """Return the groups of machines; a single node is none."""
+        return ()
+
+    def registries(self) -> tuple["Registry", ...]:
+        """Return where the images come from."""
+        return tuple(role.registry for role in self.roles())
+
+    def images(self) -> tuple[str, ...]:
+        """Return the images that are named, each once."""
+        return tuple(dict.fromkeys(role.container for role in self.roles() if role.container is not None))
+
+    def secret_names(self) -> frozenset[str]:
+        """Return the names of all stored secrets that this experiment asks for."""
+        return frozenset(name for value in self._values() if (name := secret_name(value)) is not None)
+
+    def _values(self) -> Iterator[str | None]:
+        yield from self.env.values()
+        for holder in (self.workspace, *self.datasets, *self.registries()):
+            yield from holder.credentials
 
     def unsupported(self) -> str:
         """Return why this version cannot run it, empty when it can. Nothing is quietly left out of a run."""
-        raise NotImplementedError
+        return ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,63 +206,75 @@ class SingleNodeParams(Params):
     registry: Registry = Registry()
     dockerfile: str | None = None
 
-    def unsupported(self) -> str:
-        if not (self.workspace.is_this_commit or self.workspace.is_empty):
-            return "a `workspace` other than this repository is not fetched yet"
-        if self.datasets:
-            return "datasets are not fetched yet"
-        if any(value.startswith("secret:") for value in self.env.values()):
-            return "stored secrets (`secret:<name>`) are not filled in yet"
-        if self.dockerfile is not None:
-            return "images are not built from a Dockerfile yet"
-        return ""
+    def registries(self) -> tuple[Registry, ...]:
+        return (self.registry,)
 
-
-class _SeveralMachines(Params):
-    def unsupported(self) -> str:
-        return "experiments on several machines are read and checked, but not launched yet"
+    def images(self) -> tuple[str, ...]:
+        return () if self.container is None else (self.container,)
 
 
 @dataclass(frozen=True, kw_only=True)
-class GrpcParams(_SeveralMachines):
+class GrpcParams(Params):
     """Workers and parameter servers that find each other by TF_CONFIG."""
 
     worker: Role
     parameter_server: Role | None = None
 
+    def roles(self) -> tuple[Role, ...]:
+        return (self.worker,) if self.parameter_server is None else (self.worker, self.parameter_server)
+
 
 @dataclass(frozen=True, kw_only=True)
-class MpiParams(_SeveralMachines):
+class MpiParams(Params):
     """A master that runs `mpirun` over the workers of `/generated/hostfile`."""
 
     worker: Role
     master: Role
 
+    def roles(self) -> tuple[Role, ...]:
+        return self.master, self.worker
+
 
 @dataclass(frozen=True, kw_only=True)
 class SearchParams(Params):
-    """A tuning command that tries hyperparameters on workers. `server` keeps the trials."""
+    """A search for hyperparameters, in exactly one of two forms.
 
-    tuning_command: str
+    The ancestor's: `tuning_command` tries hyperparameters on the workers' own command; `server` keeps the trials.
+    Declared: `search` says what is tried and `command` is the template of a trial's command (see
+    `bot.core.search.command`); `worker` has no command then, and as many machines as trials run at a time.
+    """
+
     worker: Role
+    tuning_command: str | None = None
     server: Role | None = None
+    search: Search | None = None
+    command: str | None = None
 
-    def unsupported(self) -> str:
-        return "hyperparameter searches are read and checked, but not launched yet"
+    def roles(self) -> tuple[Role, ...]:
+        return (self.worker,) if self.server is None else (self.worker, self.server)
 
 
 AnyParams = SingleNodeParams | GrpcParams | MpiParams | SearchParams
 
 
+class Reporting(StrEnum):
+    """What has a check of its own: the step with the table of its cells, or each cell."""
+
+    STEP = "step"
+    EACH = "each"
+
+
 @dataclass(frozen=True)
 class Step:
-    """One experiment of a workflow. `line` is where it begins in the config."""
+    """One experiment of a workflow, or one for each cell of `matrix`. `line` is where it begins in the config."""
 
     name: str
     kind: StepKind
     params: AnyParams
     gates: tuple[Gate, ...]
     line: int
+    matrix: tuple[Cell, ...] = ()
+    report: Reporting = Reporting.STEP
 
 
 @dataclass(frozen=True)
@@ -239,9 +302,19 @@ class Workflow:
 
 @dataclass(frozen=True)
 class Config:
-    """A whole config. `path` is the file's, `project` the handle that version 1 may name."""
+    """A whole config. `path` is the file's, `project` the handle that version 1 may name.
+
+    `pulls_write_storage` lets runs of pull requests write to the project's `/storage`. It counts in the default
+    branch's config only: a branch must not give itself the right.
+    """
 
     version: int
     path: str
     project: str | None
     workflows: tuple[Workflow, ...]
+    pulls_write_storage: bool = False
+
+    def secret_names(self) -> frozenset[str]:
+        """Return the names of all stored secrets that any experiment asks for."""
+        steps = [step for workflow in self.workflows for step in workflow.steps]
+        return frozenset(name for step in steps for name in step.params.secret_names())
