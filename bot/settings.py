@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 BACKENDS = ("local",)
 IMAGES = ("auto", "public", "off")
+NETWORKS = ("auto", "private", "shared")
 _PRIVATE_NAMES = (".local", ".localhost", ".internal", ".lan", ".home.arpa", ".test")
 _URL = re.compile(r"https?://[A-Za-z0-9._~%:\[\]/!$&()*+,;=-]+")
 _SECRETS = ("GITHUB_PRIVATE_KEY", "GITHUB_WEBHOOK_SECRET")
@@ -47,6 +48,7 @@ class Settings:
     port: int = 8080
     machines_file: Path | None = None
     images: str = "auto"
+    network: str = "auto"
     allow_unisolated_trusted_code: bool = False
 
     @property
@@ -106,6 +108,7 @@ class _Reader:
             port=port,
             machines_file=Path(machines).expanduser().absolute() if machines else None,
             images=self._choice("IMAGES", "auto", IMAGES),
+            network=self._choice("NETWORK", "auto", NETWORKS),
             allow_unisolated_trusted_code=self._switch("ALLOW_UNISOLATED_TRUSTED_CODE"),
         )
         if self._problems:

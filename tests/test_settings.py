@@ -47,6 +47,7 @@ def test_three_variables_are_enough() -> None:
     assert (settings.host, settings.port, settings.public_url) == ("127.0.0.1", 8080, "http://127.0.0.1:8080")
     assert (settings.api_url, settings.web_url) == ("https://api.github.com", "https://github.com")
     assert (settings.backend, settings.images, settings.machines_file) == ("local", "auto", None)
+    assert settings.network == "auto"
     assert settings.allow_unisolated_trusted_code is False
 
 
@@ -62,6 +63,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
             "HOST": "0.0.0.0",  # noqa: S104 - read, not listened on
             "PORT": "80",
             "IMAGES": "off",
+            "NETWORK": "private",
             "MACHINES_FILE": str(tmp_path / "machines.yaml"),
             "ALLOW_UNISOLATED_TRUSTED_CODE": "Yes",
         }
@@ -71,7 +73,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
     assert (settings.public_url, settings.port) == ("https://ml.example/ci", 80)
     assert (settings.data_dir, settings.database_url) == (tmp_path, "postgresql://bot@db/ci")
     assert settings.machines_file == tmp_path / "machines.yaml"
-    assert (settings.images, settings.allow_unisolated_trusted_code) == ("off", True)
+    assert (settings.images, settings.network, settings.allow_unisolated_trusted_code) == ("off", "private", True)
 
 
 def test_an_empty_variable_is_one_that_is_not_set() -> None:
@@ -216,9 +218,10 @@ def test_a_port_is_a_port(value: str) -> None:
 
 
 def test_a_choice_that_does_not_exist_is_told_with_those_that_do() -> None:
-    assert problems(BACKEND="slurm", IMAGES="yes") == [
+    assert problems(BACKEND="slurm", IMAGES="yes", NETWORK="none") == [
         "BACKEND must be one of local, not 'slurm'.",
         "IMAGES must be one of auto, public, off, not 'yes'.",
+        "NETWORK must be one of auto, private, shared, not 'none'.",
     ]
 
 
