@@ -1,0 +1,1 @@
+"""The program beside a run: what the run measures comes in here, what looks at its ports goes through here."""
