@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bot.core.config import AnyParams, Config, EventKind, SingleNodeParams, Workflow
+from bot.core.config import AnyParams, Config, EventKind, Workflow
 
 
 @dataclass(frozen=True)
@@ -118,11 +118,11 @@ def _why_not(workflow: Workflow, policy: Policy, trigger: Trigger) -> str:
 
 def caveats(params: AnyParams) -> tuple[str, ...]:
     """Return what a reader of the results must know: keys that this version reads but does not act upon."""
-    found = []
-    if isinstance(params, SingleNodeParams) and params.container is not None:
-        found.append(f"the image {params.container} was not used: the command ran in the machine's own environment")
-    if params.ports:
-        found.append("ports are not opened by this version")
     if params.cluster_id is not None or params.is_preemptible:
-        found.append("clusterId and isPreemptible choose nothing on this bot's machines")
-    return tuple(found)
+        return ("clusterId and isPreemptible choose nothing on this bot's machines",)
+    return ()
+
+
+def images(params: AnyParams) -> tuple[str, ...]:
+    """Return the container images that an experiment names, each once; only its backend knows whether it uses them."""
+    return tuple(dict.fromkeys(role.container for role in params.roles() if role.container is not None))

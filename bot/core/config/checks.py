@@ -16,17 +16,14 @@ from pydantic_core import CoreSchema
 
 from bot.core.config.document import Mapping
 from bot.core.config.problems import quote
-from bot.core.config.section import Loc, Reading, Section, nearest, reading_of, wrong
+from bot.core.config.section import Loc, Reading, Section, kebab, nearest, reading_of, wrong
 from bot.core.config.values import MAX_NAME, Precision, Target, Text, Truth, choice
 from bot.core.gates import Aggregate, Gate, IfNotFound, Rounding, Source
+from bot.core.series import SYSTEM_METRICS
 
 MAX_GATES = 50
-_POINTER = re.compile(r"(?:/(?:[^~/]|~[01])*)+")
-
-
-def kebab(name: str) -> str:
-    """Return a field's name as keys of version 1 and of checks are written."""
-    return name.replace("_", "-")
+POINTER = re.compile(r"(?:/(?:[^~/]|~[01])*)+")
+"""A JSON pointer (RFC 6901) to a part of a document."""
 
 
 _Rounding = Annotated[Rounding, choice(Rounding)]
@@ -138,18 +135,25 @@ def _identifier(name: str, reading: Reading, loc: Loc) -> tuple[Source, str] | N
         near = nearest(source, Source)
         hint = f"Did you mean `{near}`?" if near else "Sources are " + ", ".join(f"`{one}`" for one in Source) + "."
         reading.error(f"Unknown source {quote(source)}", hint, mark)
-    elif not _is_metric(metric):
+    elif not is_metric(metric):
         reading.error(
             f"{quote(metric)} cannot be a metric's name",
             f"At most {MAX_NAME} characters on one line, without blanks at its ends and without ` / `.",
             mark,
+        )
+    elif source == Source.SYSTEM and metric.rpartition("/")[2] not in SYSTEM_METRICS:
+        near = nearest(metric, SYSTEM_METRICS)
+        listed = "Metrics are " + ", ".join(f"`{one}`" for one in SYSTEM_METRICS) + "."
+        reading.error(
+            f"{quote(metric)} is not measured of a system", f"Did you mean `{near}`?" if near else listed, mark
         )
     else:
         return Source(source), metric
     return None
 
 
-def _is_metric(text: str) -> bool:
+def is_metric(text: str) -> bool:
+    """Tell whether a metric may be named so: on one line, and so that a check's name has its parts."""
     return bool(text) and len(text) <= MAX_NAME and text == text.strip() and not re.search(r"[\n\t]| / ", text)
 
 
@@ -159,7 +163,7 @@ def _is_aggregate(source: Source, aggregate: str | None, reading: Reading, loc: 
     example = "/loss/mean" if is_pointer else "mean"
     if aggregate is None:
         reading.error("`aggregate` is missing", f"Add `aggregate: {example}`.", reading.key_at(*loc))
-    elif is_pointer and not _POINTER.fullmatch(aggregate):
+    elif is_pointer and not POINTER.fullmatch(aggregate):
         reading.error(
             f"{quote(aggregate)} is not a JSON pointer",
             "For `custom` write where the number stands, like `/loss/mean` or `/loss/1`.",

@@ -5,6 +5,11 @@ import re
 _TEMPLATE = re.compile(r"\{\{|\{%")
 _TEMPLATE_HINT = "`{{ … }}` means something to YAML: put the whole value in quotes, or write it as a `|` block."
 
+_CHOICE = re.compile(r"\bchoice\(\[")
+_CHOICE_HINT = (
+    "Inside braces put `choice([…])` in quotes, or write `[…]` alone, or each parameter on a line of its own."
+)
+
 _KNOWN: tuple[tuple[str, str, str], ...] = (
     (r"\\t", "there is a tab here", "YAML is indented by spaces, never by tabs."),
     (
@@ -55,6 +60,8 @@ def explain(problem: str, context: str, line: str) -> tuple[str, str]:
     said, hint = _translate(problem, context)
     if _TEMPLATE.search(line):
         hint = _TEMPLATE_HINT
+    elif _CHOICE.search(line):
+        hint = _CHOICE_HINT
     elif line.startswith("%"):
         hint = _DIRECTIVE
     return f"This is not valid YAML: {said}", hint

@@ -169,17 +169,9 @@ class Params:
     timeout_seconds: float | None = None
     keep_workspace: bool = False
 
-    def roles(self) -> tuple["Role", ...]:
-        """Return the groups of machines; a single node is none."""
-        return ()
-
-    def registries(self) -> tuple["Registry", ...]:
-        """Return where the images come from."""
-        return tuple(role.registry for role in self.roles())
-
-    def images(self) -> tuple[str, ...]:
-        """Return the images that are named, each once."""
-        return tuple(dict.fromkeys(role.container for role in self.roles() if role.container is not None))
+    def roles(self) -> tuple[Role, ...]:
+        """Return the groups of machines, the one that decides the result first."""
+        raise NotImplementedError
 
     def secret_names(self) -> frozenset[str]:
         """Return the names of all stored secrets that this experiment asks for."""
@@ -187,7 +179,8 @@ class Params:
 
     def _values(self) -> Iterator[str | None]:
         yield from self.env.values()
-        for holder in (self.workspace, *self.datasets, *self.registries()):
+        holders: list[Workspace | Dataset | Registry] = [self.workspace, *self.datasets]
+        for holder in (*holders, *(role.registry for role in self.roles())):
             yield from holder.credentials
 
     def unsupported(self) -> str:
@@ -206,11 +199,17 @@ class SingleNodeParams(Params):
     registry: Registry = Registry()
     dockerfile: str | None = None
 
-    def registries(self) -> tuple[Registry, ...]:
-        return (self.registry,)
-
-    def images(self) -> tuple[str, ...]:
-        return () if self.container is None else (self.container,)
+    def roles(self) -> tuple[Role, ...]:
+        return (
+            Role(
+                self.command,
+                self.container,
+                self.machine_type,
+                user=self.user,
+                registry=self.registry,
+                dockerfile=self.dockerfile,
+            ),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,41 +4,39 @@ An options file that the command line wrote (`--createOptionsFile`) can be used 
 absent, and what has no meaning here is ignored with a warning.
 """
 
-import re
 from functools import cache
 from typing import Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field, create_model
 from pydantic.alias_generators import to_camel
 
+from bot.core.config.datasets import DatasetLists, read_datasets
 from bot.core.config.document import Mapping
+from bot.core.config.environment import Environment
 from bot.core.config.models import (
     ARTIFACTS,
     AnyParams,
-    Dataset,
     GrpcParams,
     ModelType,
     MpiParams,
-    Registry,
     Role,
     SearchParams,
     SingleNodeParams,
     StepKind,
-    Workspace,
 )
-from bot.core.config.problems import quote
-from bot.core.config.section import Loc, Reading, Section, listed
-from bot.core.config.values import Count, Directory, Environment, File, Line, Path, Ports, Text, Truth, choice
+from bot.core.config.roles import MachineKeys, given_keys, read_given_role, read_role, role_fields
+from bot.core.config.search import SearchBlock, check_command, read_search
+from bot.core.config.section import Loc, Reading
+from bot.core.config.values import Directory, KeepWorkspace, Line, Path, Ports, Text, Truth, choice
+from bot.core.config.workspace import WorkspaceKeys, read_workspace
 
-MAX_DATASETS = 20
 MODEL_TYPES = {kind.casefold(): str(kind) for kind in ModelType}
 """Written in any case, in the ancestor's practice."""
 
-_DatasetList = Annotated[list[Line | None], listed(MAX_DATASETS, "datasets", Line | list[Line | None])]
 _NOT_OURS = "It has no meaning here."
 
 
-class CommonParams(Section):
+class CommonParams(WorkspaceKeys, DatasetLists):
     """What all kinds of experiments take."""
 
     model_config = ConfigDict(alias_generator=to_camel)
@@ -64,92 +62,61 @@ class CommonParams(Section):
             return written if written in cls.known_keys() else ""
         return super()._key(written, data, reading)
 
-    @classmethod
-    def _value(cls, key: str, written: str, data: Mapping, reading: Reading) -> Any:
-        value = super()._value(key, written, data, reading)
-        parts = value if isinstance(value, list) else [value]
-        is_open = any(isinstance(part, str) and not part.startswith("secret:") for part in parts)
-        if is_open and key.endswith(("Password", "SecretAccessKey")):
-            hint = "Everyone who can read the repository can read it: revoke it, and write `secret:<name>`."
-            reading.warn(f"`{key}` stands here in plain text", hint, data.keys_at[written])
-        return value
-
     name: Line | None = Field(None, description="The experiment's name; default: the step's")
     ports: Ports | None = None
-    workspace: Line | None = Field(None, description="`none`, a git URL or `s3://…`; default: this commit")
-    workspace_ref: Line | None = None
-    workspace_username: Line | None = None
-    workspace_password: Line | None = Field(None, description="Write `secret:<name>`")
     working_directory: Path | None = Field(None, description="Where the command runs; default: the workspace")
     artifact_directory: Directory | None = Field(None, description=f"What is kept; default: {ARTIFACTS}")
+    keep_workspace: Annotated[KeepWorkspace, choice(KeepWorkspace)] | None = Field(
+        None, description="on-failure: keep the workspace of a run that failed for a while; default: never"
+    )
     cluster_id: Line | None = None
     experiment_env: Environment | None = None
     project_id: Line | None = None
     model_type: Annotated[ModelType, choice(ModelType)] | None = None
     model_path: Path | None = Field(None, description=f"Where the model is; single node: {ARTIFACTS}")
     is_preemptible: Truth | None = None
-    dataset_uri: _DatasetList | None = Field(None, description="s3://bucket/path, one or a list")
-    dataset_name: _DatasetList | None = None
-    dataset_aws_access_key_id: _DatasetList | None = Field(None, description="Write `secret:<name>`")
-    dataset_aws_secret_access_key: _DatasetList | None = Field(None, description="Write `secret:<name>`")
-    dataset_version_id: _DatasetList | None = None
-    dataset_etag: _DatasetList | None = None
     tensorboard: Truth | None = None
 
 
-class SingleNodeSection(CommonParams):
+class SingleNodeSection(CommonParams, MachineKeys):
     """`experiment.run_single_node`."""
 
     command: Text = Field(examples=["python train.py"], description="The shell command that trains")
-    container: Line | None = Field(None, description="The image, where the backend uses images")
-    machine_type: Line | None = Field(None, description="One of the bot's machine types; default: its default")
-    container_user: Line | None = None
-    registry_username: Line | None = None
-    registry_password: Line | None = Field(None, description="Write `secret:<name>`")
-    registry_url: Line | None = None
-    use_dockerfile: Truth | None = None
-    dockerfile_path: File | None = None
-
-
-_ROLE_FIELDS: dict[str, Any] = {
-    "container": (Line | None, None),
-    "machine_type": (Line | None, None),
-    "command": (Text | None, None),
-    "count": (Count | None, None),
-    "container_user": (Line | None, None),
-    "registry_username": (Line | None, None),
-    "registry_password": (Line | None, None),
-    "registry_url": (Line | None, None),
-    "working_directory": (Path | None, None),
-    "artifact_directory": (Directory | None, None),
-    "use_dockerfile": (Truth | None, None),
-    "dockerfile_path": (File | None, None),
-}
-"""What each group of machines takes, behind the group's own prefix: `workerCommand`, `masterCommand`, …"""
-
-
-def _roles(*prefixes: str) -> dict[str, Any]:
-    return {f"{prefix}_{name}": field for prefix in prefixes for name, field in _ROLE_FIELDS.items()}
 
 
 GrpcSection = create_model(
     "GrpcSection",
     __base__=CommonParams,
     __doc__="`experiment.run_multi_node`.",
-    **_roles("worker", "parameter_server"),
+    **role_fields("worker", "parameter_server"),
 )
 MpiSection = create_model(
     "MpiSection",
     __base__=CommonParams,
     __doc__="`experiment.run_mpi_multi_node`. Only the master runs its command.",
-    **_roles("worker", "master"),
+    **role_fields("worker", "master"),
 )
+
+
+class SearchForms(CommonParams, MachineKeys):
+    """Both forms of a search: `search` with `command`, or `tuningCommand` with workers of their own."""
+
+    search: SearchBlock | None = Field(None, description="What is tried and measured; beside `command`")
+    command: Text | None = Field(
+        None,
+        examples=["python train.py --lr {lr}"],
+        description="Trains once; no shell reads it, `{lr}` is the value of the parameter `lr`",
+    )
+    tuning_command: Text | None = Field(
+        None, examples=["python tune.py"], description="The command that chooses the trials; instead of `search`"
+    )
+
+
 SearchSection = create_model(
     "SearchSection",
-    __base__=CommonParams,
+    __base__=SearchForms,
     __doc__="`hyperparameters.run`.",
-    tuning_command=(Text, Field(examples=["python tune.py"], description="The command that chooses the trials")),
-    **_roles("worker", "hyperparameter_server"),
+    **role_fields("worker", "hyperparameter_server"),
 )
 
 SECTIONS: dict[StepKind, type[CommonParams]] = {
@@ -169,25 +136,21 @@ def read_params(
     kind: StepKind, section: CommonParams, timeout: float | None, reading: Reading, loc: Loc
 ) -> AnyParams | None:
     """Return what the section at `loc` says, None when it does not make an experiment."""
-    common = _common(section, reading, loc)
-    common["timeout_seconds"] = timeout
-    if kind is StepKind.SINGLE_NODE:
-        assert isinstance(section, SingleNodeSection)  # noqa: S101 - for the type checker: SECTIONS says so
+    common = {**_common(section, reading, loc), "timeout_seconds": timeout}
+    if isinstance(section, SingleNodeSection):
         return _single(section, common)
-    worker = _role("worker", section, reading, loc, needs_command=kind is not StepKind.MPI)
+    if isinstance(section, SearchForms):
+        return _declared(section, common, reading, loc) if section.search else _tuned(section, common, reading, loc)
+    worker = read_role("worker", section, reading, loc, needs_command=kind is StepKind.GRPC)
     if worker is None:
         return None
-    if kind is StepKind.SEARCH:
-        server = _given_role("hyperparameter_server", section)
-        tuning: str = section.tuning_command  # type: ignore[attr-defined] # made by create_model
-        return SearchParams(**common, tuning_command=tuning, worker=worker, server=server)
     if kind is StepKind.MPI:
-        master = _role("master", section, reading, loc, needs_command=True)
+        master = read_role("master", section, reading, loc, needs_command=True)
         return MpiParams(**common, worker=worker, master=master) if master else None
-    if not _is_given("parameter_server", section):
+    if not given_keys("parameter_server", section):
         warn_without_parameter_servers(reading, loc)
         return GrpcParams(**common, worker=worker)
-    server = _role("parameter_server", section, reading, loc, needs_command=True)
+    server = read_role("parameter_server", section, reading, loc, needs_command=True)
     return GrpcParams(**common, worker=worker, parameter_server=server) if server else None
 
 
@@ -204,17 +167,18 @@ def _common(section: CommonParams, reading: Reading, loc: Loc) -> dict[str, Any]
     return {
         "name": section.name,
         "ports": section.ports or (),
-        "workspace": _workspace(section, reading, loc),
+        "workspace": read_workspace(section, reading, loc),
         "workdir": section.working_directory,
         "artifacts": section.artifact_directory or ARTIFACTS,
         "env": dict(section.experiment_env or {}),
         "model_type": section.model_type,
         "model_path": section.model_path,
-        "datasets": _datasets(section, reading, loc),
+        "datasets": read_datasets(section, reading, loc),
         "project_id": section.project_id,
         "cluster_id": section.cluster_id,
         "is_preemptible": bool(section.is_preemptible),
         "tensorboard": bool(section.tensorboard),
+        "keep_workspace": section.keep_workspace is KeepWorkspace.ON_FAILURE,
     }
 
 
@@ -225,114 +189,67 @@ def _single(section: SingleNodeSection, common: dict[str, Any]) -> SingleNodePar
         container=section.container,
         machine_type=section.machine_type,
         user=section.container_user,
-        registry=Registry(section.registry_url, section.registry_username, section.registry_password),
-        dockerfile=_dockerfile(section.use_dockerfile, section.dockerfile_path),
+        registry=section.registry,
+        dockerfile=section.dockerfile,
     )
 
 
-def _dockerfile(use: bool | None, path: str | None) -> str | None:
-    return (path or "Dockerfile") if use else None
+_WITHOUT_PREFIX = ("command", *MachineKeys.model_fields)
 
 
-def _is_given(prefix: str, section: CommonParams) -> bool:
-    return any(getattr(section, f"{prefix}_{name}") is not None for name in _ROLE_FIELDS)
+def _tuned(section: SearchForms, common: dict[str, Any], reading: Reading, loc: Loc) -> SearchParams | None:
+    """Return a search in the ancestor's form."""
+    if section.tuning_command is None:
+        hint = "Declare what is tried by `search:`, or name the command that chooses the trials by `tuningCommand`."
+        reading.error("`search` is missing", hint, reading.key_at(*loc))
+        return None
+    for name in _WITHOUT_PREFIX:
+        if getattr(section, name) is not None:
+            key = to_camel(name)
+            hint = f"Beside `tuningCommand` write `{to_camel(f'worker_{name}')}`."
+            reading.error(f"`{key}` has no meaning without `search`", hint, reading.key_at(*loc, key))
+    worker = read_role("worker", section, reading, loc, needs_command=True)
+    server = read_given_role("hyperparameter_server", section)
+    if worker is None:
+        return None
+    return SearchParams(**common, tuning_command=section.tuning_command, worker=worker, server=server)
 
 
-def _given_role(prefix: str, section: CommonParams) -> Role | None:
-    return _make_role(prefix, section) if _is_given(prefix, section) else None
-
-
-def _role(prefix: str, section: CommonParams, reading: Reading, loc: Loc, *, needs_command: bool) -> Role | None:
-    """Return the group of machines with this prefix; a missing command or count is an error."""
-    needed = {"command": "python train.py"} if needs_command else {}
-    needed["count"] = "2" if prefix == "worker" else "1"
-    missing = [name for name in needed if getattr(section, f"{prefix}_{name}") is None]
-    for name in missing:
-        key = to_camel(f"{prefix}_{name}")
-        reading.error(f"`{key}` is missing", f"Add `{key}: {needed[name]}`.", reading.key_at(*loc))
-    return None if missing else _make_role(prefix, section)
-
-
-def _make_role(prefix: str, section: CommonParams) -> Role:
-    given = {name: getattr(section, f"{prefix}_{name}") for name in _ROLE_FIELDS}
-    return Role(
-        command=given["command"],
-        container=given["container"],
-        machine_type=given["machine_type"],
-        count=given["count"] or 1,
-        user=given["container_user"],
-        registry=Registry(given["registry_url"], given["registry_username"], given["registry_password"]),
-        dockerfile=_dockerfile(given["use_dockerfile"], given["dockerfile_path"]),
-        workdir=given["working_directory"],
-        artifacts=given["artifact_directory"],
+def _declared(section: SearchForms, common: dict[str, Any], reading: Reading, loc: Loc) -> SearchParams | None:
+    """Return a search that is declared: its workers do what `command` says."""
+    _refuse_other_form(section, reading, loc)
+    assert section.search is not None  # noqa: S101 - for the type checker
+    search = read_search(section.search, reading, (*loc, "search"))
+    if section.command is None:
+        hint = "Add `command: python train.py --lr {lr}`."
+        reading.error("`command` is missing", hint, reading.key_at(*loc))
+    if search is None or section.command is None:
+        return None
+    check_command(section.command, search, reading, (*loc, "command"))
+    for name in search.space:
+        if name in common["env"]:
+            hint = "Delete it from one of them: which of two values counts would be a guess."
+            message = f"`{name}` stands in `space` and in `experimentEnv`"
+            reading.error(message, hint, reading.key_at(*loc, "search", "space", name))
+    worker = Role(
+        None,
+        section.container,
+        section.machine_type,
+        search.parallel,
+        section.container_user,
+        section.registry,
+        section.dockerfile,
     )
+    return SearchParams(**common, worker=worker, search=search, command=section.command)
 
 
-_GIT_URL = re.compile(r"(https?|ssh|git\+ssh|git\+https)://\S+|git@[\w.-]+:\S+")
-
-
-def _workspace(section: CommonParams, reading: Reading, loc: Loc) -> Workspace:
-    source = section.workspace
-    if source and source != "none" and not source.startswith("s3://") and not _GIT_URL.fullmatch(source):
-        reading.error(
-            f"{quote(source)} is not a workspace",
-            "Write `none`, a git URL or `s3://…`; without the key it is this repository at this commit.",
-            reading.value_at(*loc, "workspace"),
-        )
-    if source is None and section.workspace_ref is not None:
-        hint = "Name the repository by `workspace`, or delete the key: the code is this commit."
-        reading.error("`workspaceRef` without `workspace`", hint, reading.key_at(*loc, "workspaceRef"))
-    return Workspace(source, section.workspace_ref, section.workspace_username, section.workspace_password)
-
-
-_DATASET_LISTS = (
-    "dataset_name",
-    "dataset_aws_access_key_id",
-    "dataset_aws_secret_access_key",
-    "dataset_version_id",
-    "dataset_etag",
-)
-_DATASET_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
-
-
-def _datasets(section: CommonParams, reading: Reading, loc: Loc) -> tuple[Dataset, ...]:
-    """Read the parallel lists. Entries may be null, the lists may be shorter than that of the URIs."""
-    uris = section.dataset_uri or []
-    for field in _DATASET_LISTS:
-        if len(getattr(section, field) or ()) > len(uris):
-            key = to_camel(field)
-            reading.error(f"`{key}` has more entries than `datasetUri`", "One for each URI.", reading.key_at(*loc, key))
-    datasets: list[Dataset] = []
-    for position, uri in enumerate(uris):
-        at = (*loc, "datasetUri", position)
-        dataset = _dataset(uri, [_entry(section, field, position) for field in _DATASET_LISTS], reading, at)
-        if dataset and any(dataset.name == other.name for other in datasets):
-            hint = "Give each a name of its own by `datasetName`."
-            reading.error(f"Two datasets are named {quote(dataset.name)}", hint, reading.value_at(*at))
-        elif dataset:
-            datasets.append(dataset)
-    return tuple(datasets)
-
-
-def _entry(section: CommonParams, field: str, position: int) -> str | None:
-    entries: list[str | None] = getattr(section, field) or []
-    return entries[position] if position < len(entries) else None
-
-
-def _dataset(uri: str | None, entries: list[str | None], reading: Reading, at: Loc) -> Dataset | None:
-    name, access_key, secret_key, version, etag = entries
-    if uri is None or not re.fullmatch(r"(s3|https)://[^\s/]+(/\S*)?", uri):
-        reading.error("A dataset's URI is expected here", "Write `s3://bucket/path`.", reading.value_at(*at))
-        return None
-    name = name or _default_name(uri)
-    if not _DATASET_NAME.fullmatch(name):
-        hint = "Give one by `datasetName`: letters, digits, `.`, `_` and `-`."
-        reading.error(f"{quote(name)} cannot be a dataset's name", hint, reading.value_at(*at))
-        return None
-    return Dataset(uri, name, access_key, secret_key, version, etag)
-
-
-def _default_name(uri: str) -> str:
-    """The last item of the path (or the bucket) without its extension."""
-    last = uri.rstrip("/").rsplit("/", 1)[-1]
-    return last.removesuffix(".gz").rsplit(".", 1)[0] if "." in last[1:] else last
+def _refuse_other_form(section: SearchForms, reading: Reading, loc: Loc) -> None:
+    if section.tuning_command is not None:
+        mark = reading.key_at(*loc, "tuningCommand")
+        reading.error("`search` and `tuningCommand` exclude each other", "Keep one of them.", mark)
+    for name in (*given_keys("worker", section), *given_keys("hyperparameter_server", section)):
+        key = to_camel(name)
+        hint = "The workers of a declared search take `command`, `machineType`, … without a prefix."
+        if name == "worker_count":
+            hint = "Write `parallel` in `search`."
+        reading.error(f"`{key}` has no meaning beside `search`", hint, reading.key_at(*loc, key))

@@ -18,14 +18,25 @@ from bot.core.config.problems import Mark, Problem, Problems, Severity, quote
 Loc = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
 
+KEY = "[key]"
+"""How pydantic ends the place of a mapping's key."""
+
 _START = Mark(1, 1)
 _MOST_LISTED = 12
 
 
-def wrong(message: str, hint: str, key: str = "") -> PydanticCustomError:
-    """Return the error of a value (of its part `key`, if given), to be raised in a validator."""
+def wrong(message: str, hint: str, *where: str | int) -> PydanticCustomError:
+    """Return the error of a value (of its part `where`, if given), to be raised in a validator.
+
+    A `where` that ends with `KEY` is about the key itself, not about the value under it.
+    """
     # The text is a parameter, not the template: pydantic would take a user's braces for fields.
-    return PydanticCustomError("config", "{message}", {"message": message, "hint": hint, "key": key})
+    return PydanticCustomError("config", "{message}", {"message": message, "hint": hint, "where": where})
+
+
+def kebab(name: str) -> str:
+    """Return a field's name as keys of version 1 and of checks are written."""
+    return name.replace("_", "-")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -70,8 +81,9 @@ class Reading:
         if detail["type"] == "missing":
             return
         context = detail.get("ctx", {})
-        key_at, value_at = self.find((*detail["loc"], context.get("key", "")))
-        is_about_key = detail["loc"][-1:] == ("[key]",)
+        loc = (*detail["loc"], *context.get("where", ()))
+        key_at, value_at = self.find(loc)
+        is_about_key = loc[-1:] == (KEY,)
         message = context.get("message", detail["msg"])
         self.error(message, context.get("hint", "See docs/config.md."), key_at if is_about_key else value_at)
 

@@ -2,9 +2,10 @@
 
 from bot.core.config.document import FORBIDDEN
 from bot.core.config.load import Loaded
-from bot.core.config.models import Config, EventKind, Step, Workflow
+from bot.core.config.models import Config, EventKind, SearchParams, Step, Workflow
 from bot.core.config.problems import Problem
 from bot.core.gates import Gate
+from bot.core.search import Pruner, Search
 
 _WIDTH = 100
 
@@ -53,7 +54,10 @@ def _count(number: int, what: str) -> str:
 
 
 def _summary(config: Config) -> str:
-    return "\n".join(line for workflow in config.workflows for line in _workflow(workflow))
+    told = [line for workflow in config.workflows for line in _workflow(workflow)]
+    if config.pulls_write_storage:
+        told.append("pull requests may write to /storage, where the default branch says so")
+    return "\n".join(told)
 
 
 def _workflow(workflow: Workflow) -> list[str]:
@@ -68,9 +72,23 @@ def _workflow(workflow: Workflow) -> list[str]:
 
 
 def _step(step: Step) -> list[str]:
-    why_not = step.params.unsupported()
-    told = [f"  step {_clean(step.name)}: {step.kind.label}" + (f" (not launched: {why_not})" if why_not else "")]
+    told = [f"  step {_clean(step.name)}: {step.kind.label}{_cells(step)}"]
+    if isinstance(step.params, SearchParams) and step.params.search is not None:
+        told += _search(step.params.search)
     return told + [f"    gate {_clean(gate.name)}: {_gate(gate)}" for gate in step.gates]
+
+
+def _cells(step: Step) -> str:
+    if not step.matrix:
+        return ""
+    return f", {_count(len(step.matrix), 'run')}: {_clean(step.matrix[0].label)}{' …' if len(step.matrix) > 1 else ''}"
+
+
+def _search(search: Search) -> list[str]:
+    told = f"{_count(search.trials, 'trial')}, {search.parallel} at a time, sampler {search.sampler}"
+    told += f", pruner {search.pruner}" if search.pruner is not Pruner.NONE else ""
+    space = [f"      {_clean(name)}: {_clean(str(distribution))}" for name, distribution in search.space.items()]
+    return [f"    {search.goal} {_clean(search.objective)}: {told}", *space]
 
 
 def _gate(gate: Gate) -> str:

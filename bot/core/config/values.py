@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
-from bot.core.config.document import Mapping
 from bot.core.config.models import Port
 from bot.core.config.problems import quote
 from bot.core.config.section import nearest, wrong
@@ -112,7 +111,9 @@ def _truth(value: Any) -> bool:
 Truth = Annotated[bool, BeforeValidator(_truth)]
 
 
-def _whole(least: int, most: int) -> BeforeValidator:
+def whole(least: int, most: int) -> BeforeValidator:
+    """Return the annotation of a whole number from `least` to `most`."""
+
     def read(value: Any) -> int:
         if isinstance(value, str) and _WHOLE.fullmatch(value) and least <= int(value) <= most:
             return int(value)
@@ -121,9 +122,9 @@ def _whole(least: int, most: int) -> BeforeValidator:
     return BeforeValidator(read)
 
 
-Precision = Annotated[int, _whole(0, 10), Field(ge=0, le=10)]
+Precision = Annotated[int, whole(0, 10), Field(ge=0, le=10)]
 """Decimals to keep of a metric."""
-Count = Annotated[int, _whole(1, 256), Field(ge=1, le=256)]
+Count = Annotated[int, whole(1, 256), Field(ge=1, le=256)]
 """How many machines of a kind."""
 
 
@@ -141,6 +142,13 @@ def choice(kind: type[StrEnum]) -> BeforeValidator:
         )
 
     return BeforeValidator(read)
+
+
+class KeepWorkspace(StrEnum):
+    """When the workspace outlives its run, for a while."""
+
+    NEVER = "never"
+    ON_FAILURE = "on-failure"
 
 
 def _target(value: Any) -> Range:
@@ -240,39 +248,3 @@ def _pattern(value: Any) -> str:
 
 Pattern = Annotated[str, BeforeValidator(_pattern), Field(min_length=1)]
 """A regular expression of RE2's."""
-
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-MAX_VARIABLES = 200
-
-
-def _environment(value: Any) -> dict[str, str]:
-    """Check the names here, whose places the keys' own marks tell; pydantic checks the values."""
-    if not isinstance(value, Mapping):
-        raise wrong("A mapping is expected here", "Write `NAME: value` lines.")
-    if len(value) > MAX_VARIABLES:
-        raise wrong(f"More than {MAX_VARIABLES} variables", "Put them into a file of the repository.")
-    return value
-
-
-def _variable(value: Any) -> str:
-    if isinstance(value, str) and _VARIABLE.fullmatch(value):
-        return value
-    raise wrong("Not a name for an environment variable", "Use letters, digits and `_`, no digit first.")
-
-
-def _setting(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if value is None:
-        raise wrong("This variable has no value", 'Write `""` for an empty one.')
-    raise wrong("A variable's value is text", "Put lists and mappings in quotes, for example as JSON.")
-
-
-Environment = Annotated[
-    dict[
-        Annotated[str, BeforeValidator(_variable)],
-        Annotated[str, BeforeValidator(_setting), WithJsonSchema({"type": ["string", "number", "boolean"]})],
-    ],
-    BeforeValidator(_environment),
-    Field(description="Environment variables; each value is the text as written"),
-]

@@ -5,7 +5,9 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field, WithJsonSchema
 
-from bot.core.config.checks import ChecksSection, kebab, read_checks
+from bot.core.config.checks import ChecksSection, read_checks
+from bot.core.config.datasets import Version1Datasets, read_list
+from bot.core.config.matrix import MatrixKeys, read_matrix
 from bot.core.config.models import (
     ARTIFACTS,
     AnyParams,
@@ -18,11 +20,26 @@ from bot.core.config.models import (
     Step,
     StepKind,
     Workflow,
+    Workspace,
 )
 from bot.core.config.params import MODEL_TYPES, warn_without_parameter_servers
-from bot.core.config.section import Reading, Section
+from bot.core.config.permissions import PermissionsSection
+from bot.core.config.roles import dockerfile
+from bot.core.config.section import Reading, Section, kebab
 from bot.core.config.triggers import TriggersSection, read_triggers
-from bot.core.config.values import Count, Directory, Duration, File, Line, Path, Ports, Text, Truth, choice
+from bot.core.config.values import (
+    Count,
+    Directory,
+    Duration,
+    File,
+    KeepWorkspace,
+    Line,
+    Path,
+    Ports,
+    Text,
+    Truth,
+    choice,
+)
 
 WORKFLOW = "experiment"
 """The one workflow's name; its step is named by the type, so that checks are `experiment / single`."""
@@ -79,7 +96,7 @@ class ModelSection(Section):
     path: Path | None = None
 
 
-class Version1(Section):
+class Version1(MatrixKeys):
     """The whole file, version 1."""
 
     model_config = ConfigDict(alias_generator=kebab, title="Version 1")
@@ -112,6 +129,13 @@ class Version1(Section):
     filters: TriggersSection | None = None
     checks: ChecksSection | None = None
     timeout: Duration | None = None
+    datasets: Version1Datasets | None = None
+    submodules: Truth | None = Field(None, description="Fetch git's submodules, too; default false")
+    lfs: Truth | None = Field(None, description="Fetch the files that Git LFS keeps, too; default false")
+    keep_workspace: Annotated[KeepWorkspace, choice(KeepWorkspace)] | None = Field(
+        None, description="on-failure: keep the workspace of a run that failed for a while; default: never"
+    )
+    permissions: PermissionsSection | None = None
 
 
 def read_version1(reading: Reading) -> Config | None:
@@ -124,14 +148,16 @@ def read_version1(reading: Reading) -> Config | None:
     params = _params(section, reading)
     if params is None:
         return None
-    step = Step(section.type, _KINDS[section.type], params, gates, reading.key_at("type").line)
+    matrix, report = read_matrix(section, params, reading, ())
+    step = Step(section.type, _KINDS[section.type], params, gates, reading.key_at("type").line, matrix, report)
     workflow = Workflow(WORKFLOW, triggers, (step,), 1)
-    return Config(1, reading.document.path, section.project, (workflow,))
+    may_write = section.permissions is not None and section.permissions.pulls_write_storage
+    return Config(1, reading.document.path, section.project, (workflow,), may_write)
 
 
 def _params(section: Version1, reading: Reading) -> AnyParams | None:
     _refuse_other_roles(section, reading)
-    common = _common(section)
+    common = _common(section, reading)
     kind = section.type
     if kind is ExperimentType.SINGLE:
         return _single(section, common, reading)
@@ -161,7 +187,7 @@ def _refuse_other_roles(section: Version1, reading: Reading) -> None:
             )
 
 
-def _common(section: Version1) -> dict[str, Any]:
+def _common(section: Version1, reading: Reading) -> dict[str, Any]:
     paths = section.paths or PathsSection.model_construct(workdir=None, artifacts=None)
     model = section.model or ModelSection.model_construct(type=None, path=None)
     return {
@@ -173,6 +199,9 @@ def _common(section: Version1) -> dict[str, Any]:
         "model_path": model.path,
         "project_id": section.project,
         "timeout_seconds": section.timeout,
+        "workspace": Workspace(submodules=bool(section.submodules), lfs=bool(section.lfs)),
+        "datasets": read_list(section.datasets or (), reading, ("datasets",)),
+        "keep_workspace": section.keep_workspace is KeepWorkspace.ON_FAILURE,
     }
 
 
@@ -205,6 +234,5 @@ def _role(
         reading.error(f"`{name}` of `{key}` is missing", f"Add `{example}`.", reading.key_at(key))
     if any(missing.values()):
         return None
-    dockerfile = section.dockerfile
-    built = (dockerfile.path or "Dockerfile") if dockerfile is not None and dockerfile.use else None
+    built = dockerfile(section.dockerfile.use, section.dockerfile.path) if section.dockerfile else None
     return Role(section.command, section.container, section.machine_type, section.count or 1, dockerfile=built)

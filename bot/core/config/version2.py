@@ -7,7 +7,8 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from bot.core.config.checks import ChecksSection, read_checks
 from bot.core.config.document import Mapping, parse
-from bot.core.config.models import AnyParams, Config, Step, StepKind, Workflow
+from bot.core.config.matrix import MatrixKeys, read_matrix
+from bot.core.config.models import AnyParams, Config, Reporting, Step, StepKind, Workflow
 from bot.core.config.params import (
     SECTIONS,
     CommonParams,
@@ -17,6 +18,7 @@ from bot.core.config.params import (
     SingleNodeSection,
     read_params,
 )
+from bot.core.config.permissions import PermissionsSection
 from bot.core.config.problems import Problems, quote
 from bot.core.config.section import Loc, Reading, Section, listed, named, nearest, wrong
 from bot.core.config.triggers import TriggersSection, read_triggers
@@ -25,6 +27,8 @@ from bot.core.gates import Gate
 
 MAX_WORKFLOWS = 20
 MAX_STEPS = 20
+MAX_RUNS = 1_000
+"""Runs that one commit may start: every cell of a matrix is one."""
 MAX_CHECK_NAME = 255
 """Bytes. GitHub documents no limit; this is the smallest that others in the field keep to."""
 
@@ -35,7 +39,7 @@ _INTO_PARAMS = "Put it one level down, into the step's `params`."
 _INTO_STEP = "Put it into a step, beside its `command`."
 
 
-class _StepSection(Section):
+class _StepSection(MatrixKeys):
     """One experiment."""
 
     advice: ClassVar = {
@@ -109,7 +113,7 @@ _AnyStep = Annotated[
 class WorkflowSection(Section):
     """Steps that run one after the other. Workflows run at the same time."""
 
-    advice: ClassVar = {"checks": _INTO_STEP, "command": _INTO_STEP, "params": _INTO_STEP, "timeout": _INTO_STEP}
+    advice: ClassVar = dict.fromkeys(("checks", "command", "params", "timeout", "matrix", "report"), _INTO_STEP)
 
     steps: Annotated[list[_AnyStep], listed(MAX_STEPS, "steps", list[_AnyStep])]
     triggers: TriggersSection | None = None
@@ -127,10 +131,12 @@ class Version2(Section):
             ("type", "worker", "parameter-server", "master", "filters", "experiment", "ports", "paths", "model"),
             "That is a key of version 1.",
         ),
+        **dict.fromkeys(("matrix", "report"), _INTO_STEP),
     }
 
     version: Annotated[Any, WithJsonSchema({"enum": [2, "2"]})]
     workflows: Annotated[dict[Name, WorkflowSection], named(MAX_WORKFLOWS, "workflows")]
+    permissions: PermissionsSection | None = None
 
 
 def read_version2(reading: Reading, read: Read, problems: Problems) -> Config | None:
@@ -140,7 +146,16 @@ def read_version2(reading: Reading, read: Read, problems: Problems) -> Config | 
         return None
     files = _Files(read, problems)
     workflows = tuple(_workflow(name, workflow, reading, files) for name, workflow in section.workflows.items())
-    return Config(2, reading.document.path, None, workflows)
+    _check_runs(workflows, reading)
+    may_write = section.permissions is not None and section.permissions.pulls_write_storage
+    return Config(2, reading.document.path, None, workflows, may_write)
+
+
+def _check_runs(workflows: tuple[Workflow, ...], reading: Reading) -> None:
+    runs = sum(max(1, len(step.matrix)) for workflow in workflows for step in workflow.steps)
+    if runs > MAX_RUNS:
+        hint = "Make the matrices smaller."
+        reading.error(f"{runs:,} runs, more than {MAX_RUNS:,} of one commit", hint, reading.key_at("workflows"))
 
 
 def _workflow(name: str, section: WorkflowSection, reading: Reading, files: "_Files") -> Workflow:
@@ -163,10 +178,15 @@ def _workflow(name: str, section: WorkflowSection, reading: Reading, files: "_Fi
 def _step(workflow: str, section: Any, reading: Reading, loc: Loc, files: "_Files") -> Step | None:
     kind = StepKind(section.command)
     gates = read_checks(section.checks, reading, (*loc, "checks"))
-    for gate in gates:
-        check_length(f"{workflow} / {section.name}", gate, reading, (*loc, "checks", gate.name))
     params = _params(kind, section, reading, loc, files)
-    return Step(section.name, kind, params, gates, reading.key_at(*loc).line) if params else None
+    if params is None:
+        return None
+    matrix, report = read_matrix(section, params, reading, loc)
+    cells = [f" ({cell.label})" for cell in matrix] if report is Reporting.EACH else []
+    for gate in gates:
+        for cell in cells or [""]:
+            check_length(f"{workflow} / {section.name}{cell}", gate, reading, (*loc, "checks", gate.name))
+    return Step(section.name, kind, params, gates, reading.key_at(*loc).line, matrix, report)
 
 
 def check_length(experiment: str, gate: Gate, reading: Reading, loc: Loc) -> None:

@@ -57,7 +57,7 @@ workflow train (pushes, pull-requests)
   step digits: single node
     gate tensorflow:accuracy: max in 0.9.. (3 decimals, rounded down)
     gate custom:loss: /loss in 0.1..0.5 (2 decimals, rounded up, on pull requests only)
-  step big: multi node, gRPC (not launched: experiments on several machines are read and checked, but not launched yet)
+  step big: multi node, gRPC
 """
     )
 

@@ -33,7 +33,6 @@ def test_the_least_that_runs() -> None:
     assert (params.artifacts, params.model_path, params.workdir) == ("/artifacts", "/artifacts", None)
     assert params.workspace.is_this_commit
     assert params.timeout_seconds is None
-    assert params.unsupported() == ""
 
 
 EVERYTHING = """\
@@ -204,7 +203,6 @@ workflows:
     assert (params.parameter_server.command, params.parameter_server.workdir) == ("python ps.py", "/home")
     assert params.parameter_server.dockerfile == "Dockerfile"
     assert params.model_path is None
-    assert "not launched yet" in params.unsupported()
 
 
 def test_several_machines_by_mpi_where_only_the_master_needs_a_command() -> None:
@@ -222,7 +220,6 @@ workflows:
     assert isinstance(params, MpiParams)
     assert (params.worker.command, params.worker.count) == (None, 3)
     assert params.master.command == "mpirun --hostfile /generated/hostfile python a.py"
-    assert "not launched yet" in params.unsupported()
 
 
 def test_a_search_for_hyperparameters() -> None:
@@ -249,7 +246,6 @@ workflows:
     )
     assert params.server is not None
     assert params.server.machine_type == "C5"
-    assert "not launched yet" in params.unsupported()
 
 
 def test_several_steps_and_workflows_keep_their_order() -> None:
@@ -370,20 +366,6 @@ workflows:
 
     machines = [workflow.steps[0].params for workflow in config.workflows]
     assert [getattr(params, "machine_type", None) for params in machines] == ["C3", "C7", "C3"]
-
-
-@pytest.mark.parametrize(
-    ("params", "reason"),
-    [
-        ("workspace: https://github.com/octo/other.git", "a `workspace` other than this repository"),
-        ("workspace: s3://bucket/code.zip", "a `workspace` other than this repository"),
-        ("datasetUri: s3://bucket/mnist.zip", "datasets"),
-        ("experimentEnv: {TOKEN: 'secret:token'}", "stored secrets"),
-        ("useDockerfile: true", "Dockerfile"),
-    ],
-)
-def test_what_is_not_launched_yet_says_so(params: str, reason: str) -> None:
-    assert reason in single(accepted(sound(params=params))).unsupported()
 
 
 def test_no_password_is_in_a_repr() -> None:
