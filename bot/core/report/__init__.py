@@ -12,23 +12,31 @@ from bot.core.report.facts import (
     metrics_of,
 )
 from bot.core.report.names import ROLL_UP
+from bot.core.report.pieces import ArtifactFacts, ImageFacts, ModelFacts, PortFacts, TaskFacts
 from bot.core.report.renderer import Renderer
+from bot.core.report.search import SearchFacts
 from bot.core.report.views import Annotation, CheckView, CommentView, Conclusion, Status
 
 __all__ = [
     "ROLL_UP",
     "Annotation",
+    "ArtifactFacts",
     "CheckView",
     "CommentView",
     "CommitFacts",
     "Conclusion",
     "EarlierCommit",
     "ExperimentFacts",
+    "ImageFacts",
     "MetricFacts",
+    "ModelFacts",
+    "PortFacts",
     "PullFacts",
     "Renderer",
     "RunFacts",
+    "SearchFacts",
     "Status",
+    "TaskFacts",
     "desired_checks",
     "desired_comment",
     "metrics_of",

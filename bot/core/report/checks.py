@@ -6,8 +6,10 @@ from bot.core.config.problems import Problem
 from bot.core.report import overview
 from bot.core.report.causes import last_words
 from bot.core.report.facts import CommitFacts
+from bot.core.report.matrix import Matrix, MatrixGate
 from bot.core.report.names import ROLL_UP, Names
-from bot.core.report.overview import GateRow, Overview, Part
+from bot.core.report.overview import Overview, Trouble
+from bot.core.report.part import GateRow, Part
 from bot.core.report.renderer import Renderer
 from bot.core.report.standing import Standing
 from bot.core.report.views import (
@@ -16,7 +18,6 @@ from bot.core.report.views import (
     TITLE_CHARACTERS,
     Annotation,
     CheckView,
-    Conclusion,
     Kind,
     digest,
 )
@@ -26,17 +27,22 @@ from bot.core.text import name as one_line
 
 
 def desired_checks(commit: CommitFacts, renderer: Renderer) -> tuple[CheckView, ...]:
-    """Return the commit's checks: the roll-up, then each experiment followed by its gates.
+    """Return the commit's checks: the roll-up, then each experiment, or matrix of them, followed by its gates.
 
     A config with errors has the roll-up alone: what its workflows would be called is not known.
     """
     seen, names = overview.of_commit(commit), Names()
     checks = [_roll_up(seen, renderer)]
-    for part in seen.parts:
-        # The variant belongs to the step: a gate's name follows it.
-        step = (part.facts.workflow, part.facts.label.removeprefix(f"{part.facts.workflow} / "))
-        checks.append(_experiment(seen, part, names.take(*step), renderer))
-        checks += [_gate(part, row, names.take(*step, row.name), renderer) for row in part.gates]
+    for block in seen.blocks:
+        # The variant belongs to the step: a gate's name follows it. The cells of a matrix have one check together.
+        workflow = block.facts.workflow
+        step = (workflow, block.label.removeprefix(f"{workflow} / "))
+        if isinstance(block, Matrix):
+            checks.append(_matrix(seen, block, names.take(*step), renderer))
+            checks += [_matrix_gate(block, gate, names.take(*step, gate.name), renderer) for gate in block.gates]
+        else:
+            checks.append(_experiment(seen, block, names.take(*step), renderer))
+            checks += [_gate(block, row, names.take(*step, row.name), renderer) for row in block.gates]
     return tuple(checks)
 
 
@@ -51,7 +57,7 @@ def _roll_up(seen: Overview, renderer: Renderer) -> CheckView:
         summary=renderer.markdown(
             "rollup.summary",
             seen=seen,
-            shown=seen.parts,
+            shown=seen.blocks,
             headline=renderer.headline(seen),
             annotated=ANNOTATIONS,
         ),
@@ -80,8 +86,40 @@ def _experiment(seen: Overview, part: Part, name: str, renderer: Renderer) -> Ch
 
 def _words(part: Part) -> str:
     """Return what the log says about a failure of the user's command."""
-    failed = part.standing.conclusion in (Conclusion.FAILURE, Conclusion.TIMED_OUT)
-    return last_words(part.facts.log_tail) if failed and part.facts.state is State.FAILED else ""
+    return last_words(part.facts.last_log) if part.is_users_failure else ""
+
+
+def _matrix(seen: Overview, matrix: Matrix, name: str, renderer: Renderer) -> CheckView:
+    """Return the one check of all cells. It belongs to the experiment of the first, and opens the one that speaks."""
+    context = {"seen": seen, "matrix": matrix, "x": matrix.facts, "words": _words(matrix.speaker)}
+    context["trouble"] = Trouble(matrix.speaker, None, matrix.speaker.standing)
+    return _view(
+        name,
+        "experiment",
+        matrix.cells[0].facts.public_id,
+        matrix.standing,
+        title=renderer.title("matrix", **context),
+        summary=renderer.markdown("matrix.summary", **context),
+        text=None if matrix.is_skipped else renderer.markdown("matrix.text", **context),
+        details_url=matrix.facts.details_url,
+        started_at=matrix.started_at,
+        completed_at=matrix.ended_at,
+    )
+
+
+def _matrix_gate(matrix: Matrix, gate: MatrixGate, name: str, renderer: Renderer) -> CheckView:
+    cell, row = gate.worst
+    context = {"matrix": matrix, "gate": gate, "cell": cell, "row": row}
+    return _view(
+        name,
+        "gate",
+        matrix.cells[0].facts.public_id,
+        gate.standing,
+        title=renderer.title("matrix.gate", **context),
+        summary=renderer.markdown("matrix.gate.summary", **context),
+        details_url=cell.facts.details_url,
+        completed_at=matrix.ended_at,
+    )
 
 
 def _gate(part: Part, row: GateRow, name: str, renderer: Renderer) -> CheckView:

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 from bot.core.report import overview
 from bot.core.report.facts import PullFacts
-from bot.core.report.overview import GateRow, Overview, Part
+from bot.core.report.matrix import Matrix, MatrixGate
+from bot.core.report.overview import Overview
+from bot.core.report.part import GateRow, Part
 from bot.core.report.renderer import Renderer
 from bot.core.report.views import COMMENT_BYTES, CommentView, Conclusion
 from bot.core.text import MARKER, fit
@@ -22,8 +24,8 @@ def desired_comment(pull: PullFacts, renderer: Renderer) -> CommentView | None:
     seen = overview.of_commit(pull.head)
     if not _has_verdict(seen) and not pull.has_comment:
         return None
-    parts = tuple(_without_hidden(part) for part in seen.parts)
-    context = {"seen": seen, "pull": pull, "shown": parts, "hidden": _hidden(seen), "limit": EARLIER}
+    blocks = tuple(_without_hidden(block) for block in seen.blocks)
+    context = {"seen": seen, "pull": pull, "shown": blocks, "hidden": _hidden(seen), "limit": EARLIER}
     body = renderer.markdown("comment", headline=renderer.headline(seen), **context)
     return CommentView(f"{fit(body, COMMENT_BYTES)}\n\n{MARKER}", seen.standing.is_done)
 
@@ -35,10 +37,12 @@ def _has_verdict(seen: Overview) -> bool:
     return seen.standing.conclusion in (Conclusion.FAILURE, Conclusion.SUCCESS)
 
 
-def _hidden(seen: Overview) -> tuple[GateRow, ...]:
+def _hidden(seen: Overview) -> tuple[GateRow | MatrixGate, ...]:
     """Return the gates that the config keeps out of the comment; how many, and whether they failed, is told."""
-    return tuple(row for part in seen.parts for row in part.gates if not row.gate.comment_on_pr)
+    return tuple(row for block in seen.blocks for row in block.gates if not row.gate.comment_on_pr)
 
 
-def _without_hidden(part: Part) -> Part:
-    return replace(part, gates=tuple(row for row in part.gates if row.gate.comment_on_pr))
+def _without_hidden(block: Part | Matrix) -> Part | Matrix:
+    if isinstance(block, Matrix):
+        return replace(block, gates=tuple(gate for gate in block.gates if gate.gate.comment_on_pr))
+    return replace(block, gates=tuple(row for row in block.gates if row.gate.comment_on_pr))

@@ -4,13 +4,16 @@ Times are UTC integer microseconds.
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from bot.core.config.problems import Problem
 from bot.core.gates import GateResult
+from bot.core.report.pieces import ArtifactFacts, ImageFacts, ModelFacts, PortFacts, TaskFacts
+from bot.core.report.search import SearchFacts
 from bot.core.series import Series, Source
 from bot.core.states import Observation, State
+from bot.core.trials import Trial
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,12 @@ class ExperimentFacts:
     "superseded by abc1234"). `metrics_read` tells that the last of the metrics have been read: until then a run that
     ended is not over. `report_md` is what the run wrote, `log_tail` the end of its log. `not_launchable` says why this
     version cannot start it, else it is empty; `isolation` is a sentence, `caveats` are things a reader must know.
+
+    Experiments of one run and step that differ in `variant` are the cells of a matrix: they share their checks, unless
+    `reports_each`. `progress` tells how far the provisioning is ("mnist: 120 of 512 MB"), `walls` what limits and
+    isolation were in force, a few words each ("memory 4 GB (cgroup v2)", "network: none"). `peaks` are the highest
+    values of the system's metrics by their names (`figures.PEAKS`), memory in bytes. `variables` are those that a
+    cell's values stand in, to run it again; never secrets.
     """
 
     public_id: str
@@ -77,6 +86,18 @@ class ExperimentFacts:
     picture_url: str | None = None
     details_url: str | None = None
     not_launchable: str = ""
+    reports_each: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict)
+    tasks: tuple[TaskFacts, ...] = ()
+    search: SearchFacts | None = None
+    progress: str = ""
+    image: ImageFacts | None = None
+    gpu: str = ""
+    walls: tuple[str, ...] = ()
+    peaks: Mapping[str, float] = field(default_factory=dict)
+    ports: tuple[PortFacts, ...] = ()
+    model: ModelFacts | None = None
+    artifacts: ArtifactFacts | None = None
 
     @property
     def label(self) -> str:
@@ -102,6 +123,27 @@ class ExperimentFacts:
     @property
     def has_run(self) -> bool:
         return self.entered(State.RUNNING) is not None
+
+    @property
+    def culprit(self) -> TaskFacts | None:
+        """The task that failed first of several, if one did."""
+        failed = [task for task in self.tasks if task.state is State.FAILED]
+        return failed[0] if failed and len(self.tasks) > 1 else None
+
+    @property
+    def last_log(self) -> str:
+        """The end of the log in which a failure is explained: that of the task that failed."""
+        return self.log_tail if self.culprit is None else self.culprit.log_tail
+
+    @property
+    def last_exit(self) -> int | None:
+        return self.exit_code if self.culprit is None or self.culprit.exit_code is None else self.culprit.exit_code
+
+    @property
+    def best_trial(self) -> Trial | None:
+        """The best trial of a search that is over, where it can be run again alone."""
+        is_known = self.search is not None and self.search.is_declared and self.is_over
+        return self.search.seen(is_done=True).best if self.search is not None and is_known else None
 
     @property
     def is_over(self) -> bool:

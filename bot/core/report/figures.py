@@ -1,8 +1,10 @@
-"""Numbers, times and sizes as people read them. Everything here is made of digits and ours to trust."""
+"""Numbers, times and sizes as people read them. All but a `parameter` is made of digits and ours to trust."""
 
+from collections.abc import Callable, Mapping
 from math import isfinite, isnan
 
 from bot.core.gates import Range
+from bot.core.space import Scalar, written
 from bot.core.states import DAY, HOUR, MINUTE, SECOND
 
 
@@ -58,6 +60,41 @@ def date(at: int) -> str:
 def memory(megabytes: int) -> str:
     """Return `412 MB` or `3.1 GB`."""
     return f"{megabytes} MB" if megabytes < 1024 else f"{megabytes / 1024:.1f} GB"
+
+
+def size(count: int) -> str:
+    """Return bytes as `812 B`, `4.1 KB`, `412 MB` or `3.1 GB`."""
+    if count < 1024:
+        return f"{max(count, 0)} B"
+    if count < 1024**2:
+        return f"{count / 1024:.1f} KB"
+    return memory(count // 1024**2) if count >= 10 * 1024**2 else f"{count / 1024**2:.1f} MB"
+
+
+def _percent(value: float) -> str:
+    return f"{value:.0f} %"
+
+
+PEAKS: Mapping[str, tuple[str, Callable[[float], str]]] = {
+    "cpuPercentage": ("CPU", _percent),
+    "memoryUsage": ("memory", lambda value: size(round(value))),
+    "gpuUtilization": ("GPU", _percent),
+    "gpuMemoryUsed": ("GPU memory", lambda value: size(round(value))),
+    "gpuTemp": ("GPU temperature", lambda value: f"{value:.0f} °C"),
+    "gpuPowerDraw": ("GPU power", lambda value: f"{value:.0f} W"),
+}
+"""The system's metrics whose highest value says something, by the ancestor's names: per cent, bytes, °C, watts."""
+
+
+def peaks(values: Mapping[str, float]) -> str:
+    """Return the highest values as `CPU 187 % · GPU 93 %`; what is unknown or not finite is left out."""
+    told = ((words, form, values.get(name, float("nan"))) for name, (words, form) in PEAKS.items())
+    return " · ".join(f"{words} {form(value)}" for words, form, value in told if isfinite(value))
+
+
+def parameter(value: Scalar) -> str:
+    """Return a parameter's value in a title: a real number in four significant digits, everything else whole."""
+    return number(value) if isinstance(value, float) else written(value)
 
 
 def _exact(value: float | None) -> str:

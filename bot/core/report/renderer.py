@@ -1,11 +1,14 @@
 """Templates become text. What a template shows is neutralised unless it is marked as ours."""
 
+import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from html import escape
+from itertools import islice
 
 from jinja2 import BaseLoader, Environment, StrictUndefined, Undefined
 
-from bot.core import text
+from bot.core import search, text
 from bot.core.markdown import rebuilt
 from bot.core.report import figures
 from bot.core.report.facts import CommitFacts, ExperimentFacts
@@ -13,7 +16,11 @@ from bot.core.report.overview import Overview
 from bot.core.report.standing import Standing
 from bot.core.report.views import Conclusion
 from bot.core.series import sparkline
+from bot.core.space import Scalar, written
 from bot.core.text import Safe
+from bot.core.trials import Trial
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 _ICONS = {
     Conclusion.SUCCESS: "✅",
@@ -27,6 +34,9 @@ REPORT_BYTES = 24_000
 LOG_BYTES = 20_000
 """What a run's own report, and its log, may take of a check's 65,535 bytes."""
 
+FEW, LONG = 5, 40
+"""How many parameters of a trial are named on one line, and the most characters of each."""
+
 
 class Renderer:
     """Renders `report/<name>` of a loader's templates: `markdown` for bodies, `title` for places without Markdown."""
@@ -39,8 +49,9 @@ class Renderer:
             "fenced": text.fenced,
             "image": text.image,
             "link": text.link,
-            "log": lambda log: text.fenced(log, limit=LOG_BYTES),
+            "log": lambda log, share=1: text.fenced(log, limit=LOG_BYTES // share),
             "reproduction": reproduction,
+            "raw": _raw,
             "rebuilt": lambda report: rebuilt(report, REPORT_BYTES),
             "sentence": sentence,
         }
@@ -78,12 +89,25 @@ def sentence(words: str) -> Safe:
 
 
 def reproduction(x: ExperimentFacts, commit: CommitFacts) -> str:
-    """Return the shell lines that run an experiment again from nothing."""
+    """Return the shell lines that run an experiment again from nothing; of a search, its best trial."""
     folder = commit.full_name.rpartition("/")[2]
     lines = [f"git clone {commit.repository_url}.git", f"cd {folder}", f"git checkout {commit.sha}"]
     if x.workdir not in ("", "."):
         lines.append(f"cd {shlex.quote(x.workdir)}")
-    return "\n".join([*lines, x.command.strip()])
+    command, variables = x.command.strip(), dict(x.variables)
+    if x.best_trial is not None:
+        command, variables = _of_trial(x.best_trial, command, variables)
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in variables.items() if _VARIABLE.fullmatch(name)]
+    return "\n".join([*lines, command])
+
+
+def _of_trial(trial: Trial, template: str, variables: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """Return the command and the variables of one trial; the template itself where the parameters do not fit it."""
+    try:
+        command = shlex.join(search.command(template, trial.params)) if "{" in template else template
+    except search.SpaceError:
+        command = template
+    return command, {**variables, **search.environment(trial.params)}
 
 
 def _part(part: str, *, is_code: bool) -> str:
@@ -124,6 +148,10 @@ def _environment(loader: BaseLoader, neutralise: Callable[[str], str]) -> Enviro
         "duration": lambda microseconds: Safe(figures.duration(microseconds)),
         "time": lambda at: Safe(figures.time_of_day(at)),
         "date": lambda at: Safe(figures.date(at)),
+        "size": lambda count: Safe(figures.size(count)),
+        "parameters": _parameters,
+        "parameter": figures.parameter,
+        "written": written,
         "memory": lambda megabytes: Safe(figures.memory(megabytes)),
         "sparkline": lambda values: Safe(sparkline(values)),
     }
@@ -132,6 +160,17 @@ def _environment(loader: BaseLoader, neutralise: Callable[[str], str]) -> Enviro
 
 def _bold(words: str) -> Safe:
     return Safe(f"**{text.plain(words)}**")
+
+
+def _raw(words: str) -> Safe:
+    """Return words for a `<summary>`, inside of which GitHub reads HTML and no Markdown."""
+    return Safe(escape(text.line(words)))
+
+
+def _parameters(params: Mapping[str, Scalar]) -> str:
+    """Return `lr=0.01, units=64`: the first few, none at length."""
+    shown = [f"{name}={figures.parameter(value)}"[:LONG] for name, value in islice(params.items(), FEW)]
+    return ", ".join([*shown, "…"] if len(params) > FEW else shown)
 
 
 def _counted(count: int, noun: str) -> Safe:

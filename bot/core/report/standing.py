@@ -1,10 +1,11 @@
 """How experiments, gates and a whole commit stand: the status and conclusion that GitHub shows. No words here."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bot.core.gates import GateResult, Verdict
 from bot.core.report.facts import CommitFacts, ExperimentFacts, RunFacts
+from bot.core.report.pieces import TaskFacts
 from bot.core.report.views import Conclusion, Status
 from bot.core.states import State
 
@@ -87,15 +88,40 @@ def of_gate(run: RunFacts, x: ExperimentFacts, result: GateResult) -> Standing:
     return _done(_VERDICTS[result.verdict])
 
 
+def of_task(task: TaskFacts) -> Standing:
+    """Return how one of several tasks stands. One that was stopped with the others is not what went wrong."""
+    if task.state is State.CANCELLED:
+        return _done(Conclusion.SKIPPED)
+    if task.state.is_final:
+        return _done(_ENDS[task.state])
+    return Standing(Status.IN_PROGRESS if task.state is State.RUNNING else Status.QUEUED)
+
+
+def of_cells(cells: Sequence[Standing]) -> Standing:
+    """Return how a matrix stands: in progress until its last cell is done, then the worst of them."""
+    if all(cell.is_done for cell in cells):
+        return _done(_worst(cells))
+    if all(cell.status is Status.QUEUED for cell in cells):
+        return Standing(Status.QUEUED)
+    if any(cell.is_bad for cell in cells):
+        return Standing(Status.IN_PROGRESS, phase="in trouble")
+    has_run = any(cell.is_done or cell.phase == "running" for cell in cells)
+    return Standing(Status.IN_PROGRESS, phase="running" if has_run else "starting")
+
+
 def of_commit(commit: CommitFacts) -> Standing:
     """Return how the roll-up stands: in progress until everything is done, then the worst of it."""
     if commit.errors:
         return _done(Conclusion.FAILURE)
     parts = list(_parts(commit))
     if all(part.is_done for part in parts):
-        found = {part.conclusion for part in parts}
-        return _done(next((one for one in _WORST_FIRST if one in found), Conclusion.SKIPPED))
+        return _done(_worst(parts))
     return Standing(Status.IN_PROGRESS, phase="in trouble" if any(part.is_bad for part in parts) else "")
+
+
+def _worst(standings: Iterable[Standing]) -> Conclusion:
+    found = {one.conclusion for one in standings}
+    return next((one for one in _WORST_FIRST if one in found), Conclusion.SKIPPED)
 
 
 def _parts(commit: CommitFacts) -> Iterable[Standing]:

@@ -12,6 +12,7 @@ from bot.core.report import CheckView, CommitFacts, PullFacts, Renderer, desired
 from bot.core.text import ZWSP
 from tests.core.report import examples as e
 from tests.core.report import hostile
+from tests.core.report import scenes as s
 
 GOLDEN = Path(__file__).parent / "golden"
 RENDERER = Renderer(FileSystemLoader(Path(__file__).parents[3] / "templates"))
@@ -37,6 +38,27 @@ SITUATIONS: dict[str, Callable[[], str]] = {
     "checks-config-error": lambda: checks(e.commit(problems=e.ERRORS + e.WARNINGS)),
     "checks-config-warning": lambda: checks(e.commit(e.SILENT, problems=e.WARNINGS)),
     "checks-hostile": lambda: checks(hostile.commit()),
+    "checks-tasks-running": lambda: checks(e.commit(s.CLUSTER_LIVE)),
+    "checks-tasks-succeeded": lambda: checks(e.commit(s.CLUSTER)),
+    "checks-tasks-failed": lambda: checks(e.commit(s.DEAD_SERVER)),
+    "checks-tasks-hosts": lambda: checks(e.commit(s.HOSTS)),
+    "checks-matrix-running": lambda: checks(s.LIVE_MATRIX),
+    "checks-matrix-passed": lambda: checks(s.GOOD_MATRIX),
+    "checks-matrix-failed": lambda: checks(s.BAD_MATRIX),
+    "checks-matrix-wide": lambda: checks(s.WIDE_MATRIX),
+    "checks-matrix-each": lambda: checks(s.EACH_MATRIX),
+    "checks-matrix-skipped": lambda: checks(s.matrix(*s.UNTRIED, skipped="nothing that it watches has changed")),
+    "checks-search-running": lambda: checks(e.commit(s.SEARCHING)),
+    "checks-search-ended": lambda: checks(e.commit(s.SEARCHED)),
+    "checks-search-fruitless": lambda: checks(e.commit(s.FRUITLESS)),
+    "checks-provisioning": lambda: checks(e.commit(s.DOWNLOADING)),
+    "checks-image-not-used": lambda: checks(e.commit(s.NO_IMAGE)),
+    "checks-image-model": lambda: checks(e.commit(s.IMAGE)),
+    "checks-ports": lambda: checks(e.commit(s.OPEN_PORTS)),
+    "comment-matrix": lambda: comment(e.pull(s.BAD_MATRIX)),
+    "comment-matrix-wide": lambda: comment(e.pull(s.WIDE_MATRIX)),
+    "comment-search": lambda: comment(e.pull(e.commit(s.SEARCHED))),
+    "comment-tasks-failed": lambda: comment(e.pull(e.commit(s.DEAD_SERVER))),
     "comment-passed": lambda: comment(e.pull(e.commit(e.SUCCEEDED))),
     "comment-one-gate": lambda: comment(e.pull(e.commit(e.SINGLE))),
     "comment-failed": lambda: comment(e.pull(e.commit(e.BELOW, e.UNGATED))),
