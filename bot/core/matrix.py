@@ -53,19 +53,19 @@ def cells(
     """
     size = prod(len(listed) for listed in values.values()) if values else 0
     if size > MAX_CELLS:
-        raise _too_many(size)
+        raise _too_many()
     crossed = [dict(zip(values, row, strict=True)) for row in product(*values.values())] if values else []
     found = _with(include, _without(exclude, crossed), set(values) or set(include[0] if include else ()))
     if not found:
         raise MatrixError("The matrix has no cell", "Name at least one value, like `seed: [1, 2]`.")
     if len(found) > MAX_CELLS:
-        raise _too_many(len(found))
+        raise _too_many()
     return tuple(_labelled(found))
 
 
-def _too_many(size: int) -> MatrixError:
+def _too_many() -> MatrixError:
     hint = "Choose fewer values; for a wide search take `hyperparameters.run`."
-    return MatrixError(f"The matrix has {size:,} cells, more than {MAX_CELLS}", hint)
+    return MatrixError(f"The matrix has more than {MAX_CELLS} cells", hint)
 
 
 def _without(exclude: Sequence[Values], crossed: list[dict[str, str]]) -> list[dict[str, str]]:

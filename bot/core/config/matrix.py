@@ -12,6 +12,7 @@ from bot.core.config.section import KEY, Loc, Reading, Section, wrong
 from bot.core.config.values import choice
 from bot.core.matrix import MATRIX, MAX_CELLS, MAX_CELLS_REPORTED_EACH, Cell, MatrixError, cells
 
+MAX_NAMES = 20
 MAX_VALUE = 500
 """Characters of one value."""
 
@@ -19,6 +20,8 @@ MAX_VALUE = 500
 def _matrix(value: Any) -> tuple[Cell, ...]:
     if not isinstance(value, Mapping):
         raise wrong("A mapping is expected here", "Write `lr: [0.1, 0.01]` lines.")
+    if len(value) > MAX_NAMES:
+        raise wrong(f"More than {MAX_NAMES} names in a matrix", "What never changes belongs into `experimentEnv`.")
     values = {_variable(name): _listed(listed, name) for name, listed in value.items() if name not in _LISTS}
     include, exclude = (_partial(value.get(key), key) for key in _LISTS)
     try:

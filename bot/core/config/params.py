@@ -50,8 +50,10 @@ class CommonParams(WorkspaceKeys, DatasetLists):
     }
     advice: ClassVar = {
         "workspaceArchive": "The code is this commit, or what `workspace` names.",
-        "timeout": "Put `timeout` one level up, beside the step's `command`.",
-        "checks": "Put `checks` one level up, beside the step's `command`.",
+        **{
+            key: f"Put `{key}` one level up, beside the step's `command`."
+            for key in ("timeout", "checks", "matrix", "report")
+        },
         "triggers": "Put `triggers` into the workflow, beside its `steps`.",
     }
 

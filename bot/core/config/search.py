@@ -110,8 +110,8 @@ class SearchBlock(Section):
     ] = Field(description="What is tried: a distribution, or a list to choose from, for each parameter")
     metric: _Metric = Field(examples=["custom:/loss"], description="What is measured of a trial; its last value")
     goal: Annotated[Goal, choice(Goal)] = Field(examples=["minimize"])
-    trials: Annotated[int, whole(1, MAX_TRIALS), Field(ge=1, le=MAX_TRIALS)] = Field(examples=["30"])
-    parallel: Annotated[int, whole(1, MAX_PARALLEL), Field(ge=1, le=MAX_PARALLEL)] | None = Field(
+    trials: Annotated[int, Field(ge=1, le=MAX_TRIALS), whole(1, MAX_TRIALS)] = Field(examples=["30"])
+    parallel: Annotated[int, Field(ge=1, le=MAX_PARALLEL), whole(1, MAX_PARALLEL)] | None = Field(
         None, description="How many trials run at the same time; default 1"
     )
     sampler: Annotated[Sampler, choice(Sampler)] | None = Field(None, description="Default: tpe")
@@ -119,7 +119,7 @@ class SearchBlock(Section):
         None, description="Stops trials that are worse than others at the same step; default: none"
     )
     timeout: Duration | None = Field(None, description="When no further trial begins and the running ones end")
-    seed: Annotated[int, whole(0, MAX_SEED), Field(ge=0, le=MAX_SEED)] | None = Field(
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED), whole(0, MAX_SEED)] | None = Field(
         None, description="Makes the choice of parameters repeatable where one trial runs at a time"
     )
 

@@ -122,9 +122,9 @@ def whole(least: int, most: int) -> BeforeValidator:
     return BeforeValidator(read)
 
 
-Precision = Annotated[int, whole(0, 10), Field(ge=0, le=10)]
+Precision = Annotated[int, Field(ge=0, le=10), whole(0, 10)]
 """Decimals to keep of a metric."""
-Count = Annotated[int, whole(1, 256), Field(ge=1, le=256)]
+Count = Annotated[int, Field(ge=1, le=256), whole(1, 256)]
 """How many machines of a kind."""
 
 
@@ -208,6 +208,8 @@ def _ports(value: Any) -> tuple[Port, ...]:
     ports = tuple(_port(part.strip()) for part in _text(value).split(","))
     if len(ports) > MAX_PORTS:
         raise wrong(f"More than {MAX_PORTS} ports", "Open fewer.")
+    if len({port.container for port in ports}) < len(ports):
+        raise wrong("A port of the experiment stands here twice", "Keep one of them.")
     return ports
 
 

@@ -4,6 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.core.config import is_ours, load, render_terminal
+from tests.core.config.test_matrix import MATRIX
+from tests.core.config.test_search import SEARCH
 from tests.core.config.test_version1 import SINGLE
 from tests.core.config.test_version2 import EVERYTHING
 
@@ -47,8 +49,8 @@ def test_any_text(text: str) -> None:
     answer(f"version: 2\nworkflows: {text}".encode("utf-8", "surrogatepass"))
 
 
-@settings(max_examples=50, deadline=None)
-@given(st.sampled_from((EVERYTHING, SINGLE)), edits)
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from((EVERYTHING, SINGLE, SEARCH, MATRIX)), edits)
 def test_any_mutation_of_a_sound_file(text: str, changes: list[tuple[int, int, str]]) -> None:
     for position, length, piece in changes:
         text = text[:position] + piece + text[position + length :]

@@ -11,6 +11,9 @@ import yaml
 
 from bot.core.config import export_schema
 from tests.core.config.files import accepted, sound
+from tests.core.config.test_datasets import LISTED, LISTED_IN_VERSION_1
+from tests.core.config.test_matrix import MATRIX
+from tests.core.config.test_search import SEARCH
 from tests.core.config.test_version1 import GRPC, SINGLE
 from tests.core.config.test_version2 import EVERYTHING, WITH_FILE
 
@@ -36,7 +39,21 @@ def test_it_is_a_schema() -> None:
     jsonschema.Draft7Validator.check_schema(export_schema())
 
 
-@pytest.mark.parametrize("text", [sound(), EVERYTHING, SINGLE, GRPC, WITH_FILE, *EXAMPLES])
+@pytest.mark.parametrize(
+    "text",
+    [
+        sound(),
+        EVERYTHING,
+        SINGLE,
+        GRPC,
+        WITH_FILE,
+        SEARCH,
+        MATRIX,
+        LISTED,
+        LISTED_IN_VERSION_1,
+        *EXAMPLES,
+    ],
+)
 def test_an_editor_underlines_nothing_in_a_sound_file(text: str) -> None:
     assert complaints(text) == []
 
@@ -55,6 +72,12 @@ def test_an_editor_underlines_nothing_in_a_sound_file(text: str) -> None:
         sound().replace("run_single_node", "run_singlenode"),
         SINGLE.replace("type: single", "type: double"),
         SINGLE.replace("machine-type", "machineType"),
+        SEARCH.replace("loguniform", "lognormal"),
+        SEARCH.replace("goal: minimize", "goal: best"),
+        SEARCH.replace("trials: 30", "trials: 0"),
+        MATRIX.replace("report: each", "report: all"),
+        MATRIX.replace("seed: [1, 2]", "seed: []"),
+        LISTED.replace("uri:", "url:"),
     ],
 )
 def test_an_editor_underlines_what_is_wrong(text: str) -> None:

@@ -107,7 +107,21 @@ def test_ports(text: str, ports: tuple[Port, ...]) -> None:
     assert single(accepted(sound(params=f"ports: {text}"))).ports == ports
 
 
-@pytest.mark.parametrize("text", ["0", "65536", "80:", ":80", "1:2:3", "http", "'5000,'", "-1", ",".join(["1"] * 21)])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0",
+        "65536",
+        "80:",
+        ":80",
+        "1:2:3",
+        "http",
+        "'5000,'",
+        "-1",
+        "80:80,81:80",
+        ",".join(str(n) for n in range(1, 22)),
+    ],
+)
 def test_what_is_not_a_port(text: str) -> None:
     assert [problem.line for problem in read(sound(params=f"ports: {text}")).errors] == [11]
 
