@@ -4,10 +4,12 @@ A pid alone names nobody for long: after an end it is given to somebody else. A 
 *and* the boot it belongs to; only what matches all three is ever signalled.
 """
 
+import contextlib
 import functools
 import os
 import signal
-from collections.abc import Iterable
+import stat
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +69,7 @@ class Process:
 @functools.cache
 def boot_id() -> str:
     """Return what tells this boot of the machine from all others: start times begin anew with each."""
-    return _read("/proc/sys/kernel/random/boot_id").strip()
+    return read("/proc/sys/kernel/random/boot_id").strip()
 
 
 def everybody_below(pid: int) -> set[int]:
@@ -90,7 +92,7 @@ def descendants(pid: int) -> list[int]:
     """Return the pids of all living processes below `pid`, whatever session or group they put themselves into."""
     found, waiting = [], [pid]
     while waiting:
-        for child in _children(waiting.pop()):
+        for child in children(waiting.pop()):
             if _lives(child):
                 found.append(child)
             waiting.append(child)
@@ -111,7 +113,7 @@ def memory(pids: list[int]) -> int:
     pages = 0
     for pid in pids:
         try:
-            pages += int(_read(f"/proc/{pid}/statm").split()[1])
+            pages += int(read(f"/proc/{pid}/statm").split()[1])
         except (OSError, IndexError, ValueError):
             continue
     return pages * _PAGE
@@ -125,7 +127,7 @@ def shared_memory(pids: list[int]) -> int:
     total = 0
     for pid in pids:
         try:
-            lines = _read(f"/proc/{pid}/smaps_rollup").splitlines()
+            lines = read(f"/proc/{pid}/smaps_rollup").splitlines()
             total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) << 10
         except PermissionError:
             total += memory([pid])
@@ -137,12 +139,27 @@ def shared_memory(pids: list[int]) -> int:
 def inner_pid(pid: int) -> int | None:
     """Return a process's pid in its own pid namespace."""
     try:
-        for line in _read(f"/proc/{pid}/status").splitlines():
+        for line in read(f"/proc/{pid}/status").splitlines():
             if line.startswith("NSpid:"):
                 return int(line.split()[-1])
     except (FileNotFoundError, ProcessLookupError):
         pass
     return None
+
+
+def nameless_files(pid: int) -> Iterator[os.stat_result]:
+    """Yield what stat knows of each file that a process has open and that has no name (any more).
+
+    Removed files live on disk as long as somebody has them open, memfd_create's in memory.
+    """
+    try:
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                found = descriptor.stat()
+                if stat.S_ISREG(found.st_mode) and not found.st_nlink:
+                    yield found
+    except OSError:
+        return
 
 
 def with_environment(name: str, value: str) -> list[int]:
@@ -161,10 +178,11 @@ def with_environment(name: str, value: str) -> list[int]:
     return found
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """Return the pids of the children that a process has now, whichever of its threads started them."""
     try:
-        tasks = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 - see _read
-        return [int(child) for task in tasks for child in _read(f"/proc/{pid}/task/{task}/children").split()]
+        tasks = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 - see `read`
+        return [int(child) for task in tasks for child in read(f"/proc/{pid}/task/{task}/children").split()]
     except (FileNotFoundError, ProcessLookupError):
         return []
 
@@ -177,12 +195,12 @@ def _lives(pid: int) -> bool:
 def _stat(pid: int) -> list[str] | None:
     """Return the fields of /proc/<pid>/stat from the third (the state) on; the name before it may hold anything."""
     try:
-        return _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+        return read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
 
 
-def _read(path: str) -> str:
+def read(path: str) -> str:
     """Read a file of /proc. By the plainest means: every supervisor does this every second, a poll for each attempt."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
