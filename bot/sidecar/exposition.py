@@ -18,7 +18,10 @@ from prometheus_client.samples import Sample
 from bot.sidecar.names import Refused, check_pushed, shown
 
 LONGEST_LINE = 4096
-"""Bytes of a line: the parser takes time by the square of it."""
+"""Characters of a line: the parser takes time by the square of it."""
+
+MOST_LINES = 10_000
+"""Lines of a body: what is read at once keeps everybody else waiting."""
 
 _MOST_LABELS = 16
 _STEP = re.compile(r"[0-9]{1,18}")
@@ -29,17 +32,17 @@ _COUNTED = frozenset({"counter", "summary", "histogram"})
 
 @dataclass(frozen=True)
 class Push:
-    """One request: `step` None where the client gave none."""
+    """One request: `step` None where the client gave none. A name that came twice has its last value."""
 
     workload: str
     step: int | None
-    values: tuple[tuple[str, float], ...]
+    values: dict[str, float]
 
 
 def parse(target: str, body: bytes) -> Push:
     """Return what a request says. Raises Refused."""
     labels = _labels(target)
-    return Push(labels["job"], _step(labels.get("step", "None")), tuple(_values(body)))
+    return Push(labels["job"], _step(labels.get("step", "None")), dict(_values(body)))
 
 
 def _labels(target: str) -> dict[str, str]:
@@ -55,9 +58,8 @@ def _labels(target: str) -> dict[str, str]:
 def _label(name: str, value: str) -> tuple[str, str]:
     try:
         if name.endswith("@base64"):
-            text = base64.b64decode(
-                value.rstrip("=") + "=" * (-len(value.rstrip("=")) % 4), altchars="-_", validate=True
-            )
+            digits = value.rstrip("=")  # padding may be missing, and is all there is of an empty value
+            text = base64.b64decode(digits + "=" * (-len(digits) % 4), altchars="-_", validate=True)
             return name.removesuffix("@base64"), text.decode()
         return unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")
     except (binascii.Error, UnicodeDecodeError) as error:
@@ -86,8 +88,9 @@ def _values(body: bytes) -> Iterator[tuple[str, float]]:
 def _families(body: bytes) -> list[Metric]:
     try:
         text = body.decode()
-        if any(len(line) > LONGEST_LINE for line in text.splitlines()):
-            raise Refused(f"a line is longer than {LONGEST_LINE} bytes")
+        lines = text.split("\n")
+        if len(lines) > MOST_LINES or any(len(line) > LONGEST_LINE for line in lines):
+            raise Refused(f"the body has more than {MOST_LINES} lines or one of more than {LONGEST_LINE} characters")
         return list(text_string_to_metric_families(text))
     except Refused:
         raise

@@ -14,7 +14,7 @@ _PROMETHEUS = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 """`METRIC_NAME_RE` of prometheus_client 0.9, which gradient-utils 0.5.0 sends through."""
 _STATSD = re.compile(r"[a-zA-Z0-9_-]+")
 """The ancestor's manual for gradient-statsd: letters, digits, `_` and `-`."""
-_TASK = re.compile(r"[a-z][a-z-]{0,30}-[0-9]{1,4}")
+_TASK = re.compile(r"(?:[a-z]{1,20}-){1,3}[0-9]{1,4}")
 _TRIAL = re.compile(r"trial-([0-9]{1,6})")
 
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from math import isfinite, isnan
 from pathlib import Path
 from typing import Any
@@ -46,18 +46,20 @@ class Points:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         return cls(os.open(folder / FOLDER / FILE, flags, 0o600), clock)
 
-    def log(self, origin: Origin, values: Sequence[tuple[str, float]], step: int | None = None) -> None:
+    def log(self, origin: Origin, values: Mapping[str, float], step: int | None = None) -> None:
         """Keep what a run has measured: all of it, or none. Without a step, each name counts its own. Raises Refused.
 
         Names have been checked.
         """
-        names = self._names.union(name for name, _ in values)
+        names = self._names.union(values)
         if len(names) > NAMES:
             raise Refused(f"an experiment may have {NAMES} metrics; this would be one more")
-        lines = [self._line(origin, _LOGGED, name, self._step(origin, name, step), value) for name, value in values]
+        lines = [
+            self._line(origin, _LOGGED, name, self._step(origin, name, step), value) for name, value in values.items()
+        ]
         self._append(lines, LARGEST - RESERVED)
         self._names = names
-        for name, _ in values:
+        for name in values:
             self._counts[origin, name] = self._counts.get((origin, name), 0) + 1
 
     def sample(self, origin: Origin, values: Mapping[str, float]) -> None:

@@ -56,12 +56,12 @@ class Statsd:
 
     def _keep(self, origin: Origin, name: str, kind: str, value: float, rate: float) -> None:
         if kind == "g":
-            self._points.log(origin, [(name, value)])
+            self._points.log(origin, {name: value})
         elif kind == "c":
             total = self._totals.get((origin, name), 0.0) + value / rate
             if not isfinite(total):
                 raise Refused(f"the counter {shown(name)} is beyond all numbers")
-            self._points.log(origin, [(name, total)])
+            self._points.log(origin, {name: total})
             self._totals[origin, name] = total
         else:
             raise Refused(f"{shown(name)} is of type {shown(kind)}; only counters and gauges are kept")

@@ -4,7 +4,8 @@ A task is the process that its supervisor named and everybody below it. Processo
 from what they have inherited of the dead, so that short processes count; shared memory is counted once.
 """
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,7 +17,7 @@ from bot.sidecar.names import Origin, Refused
 from bot.sidecar.points import Points
 
 SHARE = 200
-"""The next sample is at least so many times later than this one took: half a percent of one CPU."""
+"""The next sample is at least so many times later than this one cost: half a percent of one CPU."""
 
 _AT_FULL_RATE = 2000
 """Samples before the distance doubles, and again: a month of eight tasks then fits into the file."""
@@ -48,10 +49,14 @@ class _Watched:
 class Usage:
     """Watches tasks and writes down what they use."""
 
-    def __init__(self, points: Points, clock: Clock, gpus: Gpus | None) -> None:
+    def __init__(
+        self, points: Points, clock: Clock, gpus: Gpus | None, effort: Callable[[], float] = time.process_time
+    ) -> None:
+        """`effort` tells the seconds of processors' time that this process has taken."""
         self._points = points
         self._clock = clock
         self._gpus = gpus
+        self._effort = effort
         self._watched: dict[str, _Watched] = {}
         self._samples = 0
 
@@ -71,7 +76,7 @@ class Usage:
 
     def sample(self, every: float) -> float:
         """Write down what each task uses, and return the seconds until the next time: `every`, or longer."""
-        began = self._clock.monotonic()
+        began = self._effort()
         gpus = self._gpus.look() if self._gpus is not None and self._watched else ()
         for task, watched in list(self._watched.items()):
             try:
@@ -82,7 +87,7 @@ class Usage:
                 self._points.complain(f"a sample was refused: {error}")
         self._samples += 1
         distance = every * 2.0 ** (self._samples // _AT_FULL_RATE)
-        return max(distance, SHARE * (self._clock.monotonic() - began))
+        return max(distance, SHARE * (self._effort() - began))
 
     def _measure(self, watched: _Watched, gpus: Sequence[Gpu]) -> dict[str, float]:
         everybody = _everybody(watched.process)
