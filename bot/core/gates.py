@@ -69,8 +69,9 @@ class Range:
 class Gate:
     """One entry of `checks:`, defaults applied.
 
-    `metric` is a TensorBoard tag (`loss`, or `train/loss` when several runs have it) or a free name for
-    `custom`. `aggregate` is an `Aggregate` for series; for `custom` it is a JSON pointer (RFC 6901).
+    `metric` is a TensorBoard tag (`loss`, or `train/loss` when several runs have it), a name of `logged` or `system`
+    (`worker-0/loss` when several tasks have it), or a free name for `custom`. `aggregate` is an `Aggregate` for
+    series; for `custom` it is a JSON pointer (RFC 6901).
     """
 
     source: Source
@@ -191,7 +192,8 @@ def _from_series(gate: Gate, series: Sequence[Series], problems: Sequence[str]) 
         return _absent(gate, f"no scalar `{gate.metric}` was logged", _nearest(gate.metric, candidates))
     if len(matches) > 1:
         names = tuple(sorted(one.name for one in matches))
-        reason = f"`{gate.metric}` was logged by {len(matches)} runs: put the run before its name"
+        who = "run" if gate.source is Source.TENSORFLOW else "task"
+        reason = f"`{gate.metric}` was logged by {len(matches)} {who}s: put the {who} before its name"
         return GateResult(gate, Verdict.FAILED, reason=reason, found=names[:FOUND_LIMIT])
     return _from_one(gate, matches[0])
 
@@ -206,7 +208,10 @@ def _from_one(gate: Gate, series: Series) -> GateResult:
 
 
 def matching(metric: str, series: Sequence[Series]) -> list[Series]:
-    """Return the series that `metric` may mean: by tag, or by the end of the run's path and the tag (`train/loss`)."""
+    """Return the series that `metric` may mean: by tag, or by the end of the run's path and the tag (`train/loss`).
+
+    What a task sent, and what was measured of it, has the task as its run: `worker-0/cpuPercentage`.
+    """
     return [one for one in series if metric == one.tag or _names_run(metric, one)]
 
 

@@ -97,6 +97,27 @@ class TestScalars:
         assert result.reason == "not evaluated: only the first 100000 points are kept; log fewer"
 
 
+class TestTasks:
+    """What tasks sent, and what was measured of them, is judged like scalars."""
+
+    @pytest.mark.parametrize("source", [Source.LOGGED, Source.SYSTEM])
+    def test_a_gate_sees_the_series_of_its_own_source(self, source: Source) -> None:
+        points = (Point.of(0, 0, 0.5), Point.of(1, 1, 0.75))
+        here = Series(source, "worker-0", "memoryUsage", points)
+        there = Series(Source.TENSORFLOW, "", "memoryUsage", (Point.of(0, 0, 99.0),))
+        asked = Gate(source, "memoryUsage", Range(None, 1.0), "mean")
+        assert judged(asked, here, there).reason == "mean of 2 points is 0.625, rounded down to 0.62: inside ..1"
+
+    def test_a_metric_of_several_tasks_needs_the_task(self) -> None:
+        points = (Point.of(0, 0, 0.5),)
+        logged = [Series(Source.LOGGED, f"worker-{n}", "loss", points) for n in range(2)]
+        plain = judged(Gate(Source.LOGGED, "loss", Range(None, 1.0), "max"), *logged)
+        assert plain.verdict is Verdict.FAILED
+        assert plain.reason == "`loss` was logged by 2 tasks: put the task before its name"
+        assert plain.found == ("worker-0/loss", "worker-1/loss")
+        assert judged(Gate(Source.LOGGED, "worker-1/loss", Range(None, 1.0), "max"), *logged).value == 0.5
+
+
 class TestNames:
     def test_the_tag_of_a_single_run_needs_no_run(self) -> None:
         assert judged(gate("loss", Range(None, 0.5)), series("loss", 0.1, run="logs/train")).value == 0.1

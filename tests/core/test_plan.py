@@ -1,7 +1,7 @@
 """What an event means for a config."""
 
-from bot.core.config import EventKind, load
-from bot.core.plan import Decision, Plan, Policy, Trigger, plan
+from bot.core.config import AnyParams, EventKind, load
+from bot.core.plan import Decision, Plan, Policy, Trigger, caveats, images, plan
 
 POLICY = Policy(default_branch="main")
 STEP = """
@@ -83,3 +83,27 @@ def test_paths_select_by_what_changed_and_unknown_changes_run() -> None:
     ignore = "    triggers: {paths: {ignore: 'docs/.*'}}"
     assert decision(ignore, with_changes("docs/a.md", "train.py"))[0] is Decision.RUN
     assert decision(ignore, with_changes("docs/a.md"))[0] is Decision.SKIP
+
+
+def params_of(command: str, keys: str) -> AnyParams:
+    text = f"version: 2\nworkflows: {{a: {{steps: [{{name: b, command: {command}, params: {{{keys}}}}}]}}}}"
+    loaded = load(text.encode(), "config.yaml", _no_other_file)
+    assert loaded.config is not None, loaded.problems
+    return loaded.config.workflows[0].steps[0].params
+
+
+def test_the_images_of_an_experiment_are_named_once() -> None:
+    workers = "workerCount: 2, workerContainer: tf, workerCommand: a"
+    servers = "parameterServerCount: 1, parameterServerContainer: tf, parameterServerCommand: a"
+
+    assert images(params_of("experiment.run_multi_node", f"{workers}, {servers}")) == ("tf",)
+    assert images(params_of("experiment.run_single_node", "command: a, container: torch")) == ("torch",)
+    assert images(params_of("experiment.run_single_node", "command: a")) == ()
+
+
+def test_a_reader_is_told_which_keys_change_nothing() -> None:
+    plain = params_of("experiment.run_single_node", "command: a, ports: 5000, container: torch")
+    elsewhere = params_of("experiment.run_single_node", "command: a, clusterId: c1")
+
+    assert caveats(plain) == ()
+    assert caveats(elsewhere) == ("clusterId and isPreemptible choose nothing on this bot's machines",)

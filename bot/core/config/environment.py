@@ -21,7 +21,7 @@ def _secret(text: str) -> str:
     name = secret_name(text)
     if name is not None and not _SECRET_NAME.fullmatch(name):
         hint = f"Write `{SECRET}<name>`: letters, digits, `_` and `-`, at most 100, no digit first."
-        raise wrong(f"{quote(name)} cannot be a secret's name", hint)
+        raise wrong(f"{quote(text)} names no secret", hint)
     return text
 
 

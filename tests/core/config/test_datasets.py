@@ -86,7 +86,7 @@ def one(dataset: str, more: str = "") -> str:
             one("uri: s3://a/b, aws_access_key_id: secret:a, awsSecretAccessKey: secret:b!"),
             [
                 "11:38 warning: `aws_access_key_id` is an old spelling of `awsAccessKeyId` | Write `awsAccessKeyId`.",
-                "11:87 error: `b!` cannot be a secret's name | Write `secret:<name>`: letters, digits, `_` and `-`, at"
+                "11:87 error: `secret:b!` names no secret | Write `secret:<name>`: letters, digits, `_` and `-`, at"
                 " most 100, no digit first.",
             ],
         ),

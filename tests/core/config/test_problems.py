@@ -193,6 +193,38 @@ MISTAKES = [
         ],
     ),
     (
+        sound(params="workspace: https://octo:hunter2@example.com/a.git"),
+        [
+            "11:22 error: A password stands in the URL of the workspace | Write `workspaceUsername` and"
+            " `workspacePassword: secret:<name>`, and revoke this one."
+        ],
+    ),
+    (
+        sound(params="workspace: https://github.com/octo/a\n          workspaceRef: --upload-pack=id"),
+        ["12:25 error: The name of a branch, a tag or a commit is expected here | Write for example `main` or `v1.2`."],
+    ),
+    (
+        sound(params="workspace: s3://bucket/code.zip\n          lfs: true"),
+        ["12:11 error: `lfs` needs a git repository | Delete it."],
+    ),
+    (
+        sound(params="keepWorkspace: always"),
+        ["11:26 error: One of `never`, `on-failure` is expected here | Write one of them, in this spelling."],
+    ),
+    (
+        sound(params="ports: 80:8080, 81:8080"),
+        ["11:18 error: A port of the experiment stands here twice | Keep one of them."],
+    ),
+    (
+        sound(params="experimentEnv: {TOKEN: 'secret:my token'}\n          registryPassword: 'secret:'"),
+        [
+            "11:34 error: `secret:my token` names no secret | Write `secret:<name>`: letters, digits, `_` and `-`,"
+            " at most 100, no digit first.",
+            "12:29 error: `secret:` names no secret | Write `secret:<name>`: letters, digits, `_` and `-`, at most"
+            " 100, no digit first.",
+        ],
+    ),
+    (
         sound(params="experimentEnv: {1A: x, B: [1], C: }"),
         [
             "11:27 error: Not a name for an environment variable | Use letters, digits and `_`, no digit first.",
@@ -269,7 +301,20 @@ MISTAKES = [
         sound(workflow="triggers: {events: []}"),
         ["4:24 error: The list is empty | Name at least one of the events, or delete the key."],
     ),
+    # Permissions
+    (
+        sound() + "permissions: {storage: write}\n",
+        ["12:15 error: `storage` does not belong here | Say whose: put it below `pull-requests`."],
+    ),
+    (
+        sound() + "permissions: {pull-requests: {storage: all}}\n",
+        ["12:40 error: One of `read`, `write` is expected here | Write one of them, in this spelling."],
+    ),
     # Checks
+    (
+        sound(step="checks: {system:cpuPercent: {target: 1.., aggregate: max}}"),
+        ["8:18 error: `cpuPercent` is not measured of a system | Did you mean `cpuPercentage`?"],
+    ),
     (
         sound(step="checks: {tensorflow:loss: {}}"),
         [

@@ -62,6 +62,48 @@ workflow train (pushes, pull-requests)
     )
 
 
+def test_a_search_a_matrix_and_a_permission_are_told_with_what_they_mean() -> None:
+    text = """\
+version: 2
+permissions: {pull-requests: {storage: write}}
+workflows:
+  tune:
+    steps:
+      - name: lr
+        command: hyperparameters.run
+        params:
+          command: python train.py
+          search:
+            space:
+              lr: loguniform(1e-4, 1e-1)
+              units: [32, 64]
+            metric: tensorflow:loss
+            goal: minimize
+            trials: 30
+            parallel: 4
+            pruner: asha
+      - name: seeds
+        command: experiment.run_single_node
+        matrix: {seed: [1, 2, 3]}
+        params: {command: python train.py}
+"""
+
+    assert (
+        render_terminal(read(text), text)
+        == """\
+.ps_project/config.yaml, version 2: no problems
+
+workflow tune (pushes, pull-requests, merge-queue, command)
+  step lr: hyperparameter search
+    minimize tensorflow:loss: 30 trials, 4 at a time, sampler tpe, pruner asha
+      lr: loguniform(0.0001, 0.1)
+      units: choice([32, 64])
+  step seeds: single node, 3 runs: seed=1 …
+pull requests may write to /storage, where the default branch says so
+"""
+    )
+
+
 def test_a_problem_in_a_params_file_names_that_file_and_shows_no_line_of_another() -> None:
     text = sound().replace("params:", "paramsFile: a.yaml").replace("          command: python train.py\n", "")
     loaded = load(text.encode(), PATH, files({"a.yaml": "comand: x\n"}))

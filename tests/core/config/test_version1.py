@@ -107,6 +107,16 @@ def test_the_manuals_own_example_without_parameter_servers_is_taken_with_a_warni
     ]
 
 
+def test_what_version_2_has_beside_it_version_1_has_at_the_top() -> None:
+    more = "submodules: true\nlfs: true\nkeep-workspace: on-failure\npermissions: {pull-requests: {storage: write}}\n"
+    config = accepted(SINGLE + more)
+    params = single(config)
+
+    assert (params.workspace.submodules, params.workspace.lfs, params.keep_workspace) == (True, True, True)
+    assert config.pulls_write_storage
+    assert not accepted(SINGLE).pulls_write_storage
+
+
 @pytest.mark.parametrize(
     ("written", "meant"),
     [("singlenode", "single"), ("multinode", "multi-grpc"), ("grpc", "multi-grpc"), ("SingleNode", "single")],

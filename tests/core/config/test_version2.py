@@ -373,3 +373,65 @@ def test_no_password_is_in_a_repr() -> None:
 
     for secret in ("secret:registry", "secret:workspace", "secret:a", "secret:b"):
         assert secret not in shown
+
+
+def test_the_secrets_of_an_experiment_and_of_a_config_by_name() -> None:
+    config = accepted(EVERYTHING)
+
+    assert single(config).secret_names() == {"token", "workspace", "registry", "a", "b"}
+    assert config.secret_names() == {"token", "workspace", "registry", "a", "b"}
+    assert accepted(sound(params="name: secret:a")).secret_names() == set()
+
+
+def test_each_group_of_machines_may_have_a_registry_of_its_own() -> None:
+    config = accepted("""\
+version: 2
+workflows:
+  multi:
+    steps:
+      - name: mpi
+        command: experiment.run_mpi_multi_node
+        params:
+          workerCount: 3
+          workerRegistryPassword: secret:one
+          masterCount: 1
+          masterCommand: mpirun a
+          masterRegistryUsername: secret:two
+""")
+
+    assert config.secret_names() == {"one", "two"}
+
+
+@pytest.mark.parametrize(("storage", "may_write"), [("write", True), ("read", False), ("null", False)])
+def test_runs_of_pull_requests_read_storage_unless_the_config_lets_them_write(storage: str, may_write: bool) -> None:
+    text = sound() + f"permissions: {{pull-requests: {{storage: {storage}}}}}\n"
+
+    assert accepted(text).pulls_write_storage is may_write
+    assert not accepted(sound()).pulls_write_storage
+
+
+def test_more_of_the_repository_and_the_workspace_of_a_failure() -> None:
+    plain = single(accepted(sound()))
+    asked = single(accepted(sound(params="submodules: true\n          lfs: true\n          keepWorkspace: on-failure")))
+
+    assert (plain.workspace.submodules, plain.workspace.lfs, plain.keep_workspace) == (False, False, False)
+    assert (asked.workspace.submodules, asked.workspace.lfs, asked.keep_workspace) == (True, True, True)
+    assert asked.workspace.is_this_commit
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://github.com/octo/a.git", "ssh://git@example.com/a", "git@github.com:octo/a.git", "s3://bucket", "none"],
+)
+def test_where_code_may_come_from(url: str) -> None:
+    assert single(accepted(sound(params=f"workspace: {url}"))).workspace.source == url
+
+
+def test_gates_on_what_a_run_sent_and_on_what_was_measured_of_it() -> None:
+    rules = "{logged:loss: {target: ..1, aggregate: min}, system:worker-1/gpuTemp: {target: ..90, aggregate: max}}"
+    gates = only_step(accepted(sound(step=f"checks: {rules}"))).gates
+
+    assert [(gate.source, gate.metric) for gate in gates] == [
+        (Source.LOGGED, "loss"),
+        (Source.SYSTEM, "worker-1/gpuTemp"),
+    ]
