@@ -62,13 +62,17 @@ class Log(NamedTuple):
 
 @dataclass(frozen=True)
 class Part:
-    """An experiment with its standing, its gates in the config's order, and the metrics that no gate is about."""
+    """An experiment with its standing, its gates in the config's order, and the metrics that no gate is about.
+
+    `search` is what is to be shown of a search now.
+    """
 
     run: RunFacts
     facts: ExperimentFacts
     standing: Standing
     gates: tuple[GateRow, ...]
     ungated: tuple[MetricFacts, ...]
+    search: SearchView | None = None
 
     @property
     def is_matrix(self) -> bool:
@@ -93,11 +97,6 @@ class Part:
     def notable(self) -> tuple[MetricFacts, ...]:
         """The ungated metrics of an overview, a few. Numbers that still move belong to the experiment's own check."""
         return self.ungated[:UNGATED] if self.standing.is_done else ()
-
-    @property
-    def search(self) -> SearchView | None:
-        """Its search as it is to be shown now, if it is one."""
-        return None if self.facts.search is None else self.facts.search.seen(is_done=self.standing.is_done)
 
     @property
     def asked(self) -> int:
@@ -153,7 +152,9 @@ def of_experiment(run: RunFacts, x: ExperimentFacts) -> Part:
     gated = [row.metric for row in gates]
     # What was measured of the machine is told by its peaks.
     ungated = tuple(metric for metric in x.metrics if metric not in gated and metric.source is not Source.SYSTEM)
-    return Part(run, x, standing.of_experiment(run, x), gates, ungated)
+    stands = standing.of_experiment(run, x)
+    search = None if x.search is None else x.search.seen(is_done=stands.is_done)
+    return Part(run, x, stands, gates, ungated, search)
 
 
 def _metric_of(gate: Gate, metrics: tuple[MetricFacts, ...]) -> MetricFacts | None:

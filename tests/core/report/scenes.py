@@ -136,8 +136,8 @@ def losses(count: int) -> tuple[Trial, ...]:
 def search(state: State, trials: tuple[Trial, ...], **changes: object) -> ExperimentFacts:
     """Return `tune / search` of 30 trials with these by now."""
     asked = SearchFacts(Goal.MINIMIZE, "custom:/loss", 30, trials)
-    command = "python train.py --lr {lr} --units {units}"
-    return e.experiment(state, workflow="tune", step="search", command=command, search=asked, **changes)
+    usual = {"workflow": "tune", "step": "search", "command": "python train.py --lr {lr} --units {units}"}
+    return e.experiment(state, **{**usual, "search": asked, **changes})
 
 
 SEARCHED = search(

@@ -8,6 +8,7 @@ from bot.core.gates import Verdict
 from bot.core.report import CheckView, CommitFacts, RunFacts, Status, desired_checks
 from bot.core.states import WAY, State
 from tests.core.report import examples as e
+from tests.core.report import scenes as s
 from tests.core.report.words import RENDERER
 
 
@@ -173,6 +174,17 @@ def test_texts_stay_within_github_s_bytes() -> None:
         assert view.text is None or len(view.text.encode()) <= 65_535
         assert len(view.title) <= 255
         assert len(view.name.encode()) <= 255
+
+
+def test_the_widest_matrix_and_the_longest_search_fit() -> None:
+    long = "é" * 60
+    cells = [replace(one, variant=f"{n} {long}", caveats=(long * 9,)) for n, one in enumerate(s.CELLS * 64)]
+    trials = tuple(s.trial(n, 1 / (n + 1)) for n in range(10_000))
+    commit = e.commit(runs=(RunFacts("train", tuple(cells)), RunFacts("tune", (s.search(State.STOPPED, trials),))))
+    for view in desired_checks(commit, RENDERER):
+        assert len(view.summary.encode()) <= 65_535
+        assert "✂️" not in view.summary + (view.text or "")
+        assert len(view.title) <= 255
 
 
 def test_a_log_of_any_size_leaves_room_for_the_rest() -> None:

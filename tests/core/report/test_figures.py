@@ -12,6 +12,34 @@ from bot.core.states import DAY, HOUR, MINUTE, SECOND
 
 
 @pytest.mark.parametrize(
+    ("count", "shown"),
+    [(-1, "0 B"), (812, "812 B"), (4_200, "4.1 KB"), (1_048_576, "1.0 MB"), (12_582_912, "12 MB"), (3 << 30, "3.0 GB")],
+)
+def test_sizes(count: int, shown: str) -> None:
+    assert figures.size(count) == shown
+
+
+def test_peaks_stand_in_one_order_each_with_its_unit() -> None:
+    peaks = {
+        "gpuTemp": 71.2,
+        "memoryUsage": 2.0**30,
+        "cpuPercentage": 187.4,
+        "gpuPowerDraw": 301.0,
+        "gpuMemoryFree": 1.0,
+    }
+    assert figures.peaks(peaks) == "CPU 187 % · memory 1.0 GB · GPU temperature 71 °C · GPU power 301 W"
+
+
+def test_parameters_are_short_in_a_title_and_whole_where_they_are_no_real_numbers() -> None:
+    assert [figures.parameter(value) for value in (0.0123456, 1_234_567, True, "adam")] == [
+        "0.01235",
+        "1234567",
+        "true",
+        "adam",
+    ]
+
+
+@pytest.mark.parametrize(
     ("value", "shown"),
     [(0.91234, "0.9123"), (12.0, "12"), (1.2e-5, "1.2e-05"), (float("nan"), "NaN"), (float("-inf"), "-∞")],
 )
