@@ -5,6 +5,7 @@ the bot forgets in a crash can therefore be asked for again by that id. `tests/b
 backend to the sentences below.
 """
 
+import json
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -281,7 +282,8 @@ class Backend(Protocol):
 
 def to_json(spec: AttemptSpec) -> dict[str, Any]:
     """Return the spec as JSON-able values, to be frozen in a row or handed to a supervisor."""
-    return asdict(spec)
+    value: dict[str, Any] = json.loads(json.dumps(asdict(spec)))
+    return value
 
 
 def from_json(value: Mapping[str, Any]) -> AttemptSpec:

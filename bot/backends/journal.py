@@ -1,9 +1,11 @@
-"""The journal of a task: what its supervisor saw, durable line by line, readable by a newer bot than wrote it.
+"""The journal of an attempt: what its supervisor saw, durable line by line, readable by a newer bot than wrote it.
 
-JSON lines. The first names the format and who writes: `{"journal": 1, "attempt": …, "supervisor": {pid, start, boot}}`.
-Each further one is a state: `{"state": "running", "at": µs, "reason": "…"}`, with more keys where there is more to say.
-Unknown keys are ignored, so a format may grow; what a reader must not misread gets a new number, which older readers
-refuse. A last line without its end was torn by a crash and was never said.
+JSON lines. The first names the format and who writes: `{"journal": 2, "attempt": …, "supervisor": {pid, start, boot}}`;
+another of these comes when a supervisor was started anew. The others are of four kinds, with more keys where there is
+more to say: a state `{"state": "running", "at": µs, "reason": "…"}`, a task's end `{"task": "worker-0", "state": …}`, a
+sentence of what is being waited for `{"progress": "…"}`, and things found out `{"facts": {…}}`. Unknown keys are
+ignored, so a format may grow; what a reader must not misread gets a new number, which older readers refuse. A last line
+without its end was torn by a crash and was never said.
 """
 
 import json
@@ -18,11 +20,21 @@ from bot.backends.processes import Process
 from bot.clock import Clock
 from bot.core.states import Observation, State
 
-VERSION = 1
+VERSION = 2
+"""1 was that of single nodes, one journal for each task."""
 
 
 class UnknownJournal(Exception):
     """The journal has a format that this version does not know; the message is for people."""
+
+
+@dataclass
+class TaskStory:
+    """How a task ended, if it has."""
+
+    end: Observation | None = None
+    exit_code: int | None = None
+    peak_memory_mb: int | None = None
 
 
 @dataclass
@@ -32,12 +44,17 @@ class Story:
     supervisor: Process | None = None
     node: str | None = None
     seen: list[Observation] = field(default_factory=list)
-    exit_code: int | None = None
-    peak_memory_mb: int | None = None
+    tasks: dict[str, TaskStory] = field(default_factory=dict)
+    progress: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
     processes: list[Process] = field(default_factory=list)
-    """What must be gone when the supervisor is: the sandbox's first process, or the command's."""
+    """What must be gone when the supervisor is: each sandbox's first process, or the command's; our own programs."""
     marker: str | None = None
     """A variable's value that every process of the run was started with, where no sandbox holds them together."""
+    interruptions: int = 0
+    """How often a supervisor died and the attempt could go on."""
+    is_interrupted: bool = False
+    """Tell whether nobody has gone on yet."""
     offset: int = 0
 
     @property
@@ -69,7 +86,15 @@ class Story:
             return
         if "journal" in entry:
             self._begin(entry)
-        elif entry.get("state") in set(State):
+            return
+        self.processes += [Process.from_json(value) for value in entry.get("processes", ())]
+        self.marker = entry.get("marker", self.marker)
+        self.progress = entry.get("progress", self.progress)
+        self.facts |= entry.get("facts", {})
+        if "interrupted" in entry:
+            self.interruptions, self.is_interrupted = self.interruptions + 1, True
+            self.processes.clear()
+        if entry.get("state") in set(State):
             self._see(entry)
 
     def _begin(self, entry: Mapping[str, Any]) -> None:
@@ -80,13 +105,16 @@ class Story:
             )
         self.supervisor = Process.from_json(entry["supervisor"])
         self.node = entry.get("node")
+        self.is_interrupted = False
 
     def _see(self, entry: Mapping[str, Any]) -> None:
-        self.seen.append(Observation(State(entry["state"]), int(entry["at"]), str(entry.get("reason", ""))))
-        self.exit_code = entry.get("exit_code", self.exit_code)
-        self.peak_memory_mb = entry.get("peak_memory_mb", self.peak_memory_mb)
-        self.processes += [Process.from_json(value) for value in entry.get("processes", ())]
-        self.marker = entry.get("marker", self.marker)
+        seen = Observation(State(entry["state"]), int(entry["at"]), str(entry.get("reason", "")))
+        if "task" in entry:
+            end = TaskStory(seen, entry.get("exit_code"), entry.get("peak_memory_mb"))
+            self.tasks[str(entry["task"])] = end
+            return
+        self.progress = ""
+        self.seen.append(seen)
 
 
 class Journal:
@@ -107,9 +135,16 @@ class Journal:
         self._write({"journal": VERSION, "attempt": attempt, "supervisor": vars(supervisor), "node": node})
 
     def see(self, state: State, reason: str = "", **more: Any) -> None:
-        """Write a state, with the time of now; a clock that was set back does not turn the story round."""
+        """Write a state, with the time of now; a clock that was set back does not turn the story round.
+
+        It is a task's where `more` names one (`task="worker-0"`), else the attempt's.
+        """
         self._last = max(self._last, self._clock.now())
         self._write({"state": state, "at": self._last, "reason": reason, **more})
+
+    def note(self, **more: Any) -> None:
+        """Write down what is no state: `progress`, `facts`, `processes`, that the attempt was `interrupted`."""
+        self._write(more)
 
     def close(self) -> None:
         os.close(self._file)

@@ -3,16 +3,20 @@
 Everything that counts is in the attempt's directory, so any process that has DATA_DIR finds every attempt again by its
 id, however the one before it ended:
 
-    runs/<public id>/<attempt>/   order.json  cancel.json  lock  supervisor.log  workspace/  scratch/
-                     worker-0/    journal  log  artifacts/
+    runs/<public id>/<attempt>/   order.json  cancel.json  lock  journal  supervisor.log
+                     workspace/  scratch/  generated/          gone after the run
+                     artifacts/  measurements/  trials  study/  ports/
+                     worker-0/log  parameter-server-0/log  …   one directory for each task
 """
 
 import contextlib
 import fcntl
+import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,20 +33,26 @@ from bot.backends.base import (
     Capabilities,
     Capacity,
     LogChunk,
+    Mode,
     TaskReport,
+    from_json,
     to_json,
 )
-from bot.backends.journal import Journal, Story, UnknownJournal
+from bot.backends.journal import Journal, Story, TaskStory, UnknownJournal
 from bot.backends.orders import Order
 from bot.backends.running import MARKER
+from bot.backends.trialsfile import TrialsFile
 from bot.clock import Clock
-from bot.core.states import Observation, State
+from bot.core.states import WAY, Observation, State
 
+CACHE_MB = 102_400
+"""Megabytes of datasets that are kept for the next experiment."""
 GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL."""
 _START_LIMIT = 60.0
 _MOST_ROUNDS = 100
 """A process that the kernel cannot end (a dead disk holds it) must not hold up the poll of all others."""
+_MOST_INTERRUPTIONS = 3
 _ID = re.compile(r"([A-Za-z0-9_.]+)-([0-9]+)")
 _TASK = re.compile(r"[a-z-]+-[0-9]+")
 _PACKAGE = Path(__file__).parents[2]
@@ -58,6 +68,7 @@ class _Known:
     """What was read of an attempt so far, so that a poll reads only what is new."""
 
     story: Story = field(default_factory=Story)
+    trials: TrialsFile = field(default_factory=TrialsFile)
     report: AttemptReport | None = None
 
 
@@ -79,13 +90,17 @@ class LocalBackend:
         grace: float = GRACE,
         log_limit: int = logfile.LIMIT,
         bwrap: str = "bwrap",
+        endpoint_url: str | None = None,
+        cache_mb: int = CACHE_MB,
     ) -> None:
         self._runs, self._clock = data_dir.absolute() / "runs", clock
         self._grace, self._log_limit = grace, log_limit
+        datasets = data_dir.absolute() / "cache" / "datasets"
+        self._fetching = {"cache_dir": str(datasets), "cache_bytes": cache_mb << 20, "endpoint_url": endpoint_url}
         found = walls.find(bwrap, run_as, allow_unisolated)
         self._sandbox = found.sandbox
         self._known: dict[str, _Known] = {}
-        for directory in (self._runs, self._runs.parent / "storage"):
+        for directory in (self._runs, self._runs.parent / "storage", self._runs.parent / "cache"):
             # Nobody else of this machine needs to see what repositories trained; runs get theirs as mounts.
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.capabilities = Capabilities(
@@ -94,23 +109,30 @@ class LocalBackend:
             is_isolated=found.sandbox.bwrap is not None,
             capacity=capacity,
             limits=_LIMITS,
+            modes=frozenset(Mode) if found.sandbox.bwrap is not None else frozenset({Mode.SINGLE}),
         )
 
-    def submit(self, spec: AttemptSpec) -> str:
+    def submit(self, spec: AttemptSpec, secrets: Mapping[str, str] | None = None) -> str:
         """See `Backend.submit`. The handle is the attempt's directory; returns when the supervisor is there."""
         run_dir = self._directory(spec.id)
         if run_dir is None or Path(spec.run_dir) != run_dir:
             raise BackendError(f"the attempt {spec.id!r} cannot lie at {spec.run_dir}")
-        if len(spec.groups) != 1 or spec.groups[0].count != 1:
-            raise BackendError("this version runs single nodes only")
-        if not self._story(spec.id).is_started:
+        if not any(group.tasks for group in spec.groups):
+            raise BackendError("an attempt without a task cannot be run")
+        if spec.mode not in self.capabilities.modes:
+            raise BackendError(f"without isolation there are single nodes only: {self.capabilities.isolation}")
+        story = self._story(spec.id)
+        if not story.is_started or story.is_interrupted:
             try:
                 run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-                Order(to_json(spec), self._sandbox, self._grace, self._log_limit).write(run_dir)
-                _start_supervisor(run_dir)
+                self._order(spec).write(run_dir)
+                _start_supervisor(run_dir, secrets or {})
             except (OSError, subprocess.TimeoutExpired) as error:
                 raise BackendError(f"the supervisor of {spec.id} could not be started: {error}") from error
         return str(run_dir)
+
+    def _order(self, spec: AttemptSpec) -> Order:
+        return Order(to_json(spec), self._sandbox, self._grace, self._log_limit, fetching=self._fetching)
 
     def poll(self, ids: Sequence[str]) -> Mapping[str, AttemptReport]:
         """See `Backend.poll`. An attempt whose supervisor died is ended here, with everything that was left of it."""
@@ -149,14 +171,34 @@ class LocalBackend:
     def artifacts(self, attempt_id: str) -> Iterator[Artifact]:
         """See `Backend.artifacts`."""
         run_dir = self._directory(attempt_id)
-        return iter(()) if run_dir is None else artifacts.find(run_dir / orders.TASK / "artifacts")
+        return iter(()) if run_dir is None else artifacts.find(run_dir / orders.ARTIFACTS)
 
     def open_artifact(self, attempt_id: str, path: str) -> BinaryIO:
         """See `Backend.open_artifact`."""
         run_dir = self._directory(attempt_id)
         if run_dir is None:
             raise FileNotFoundError(path)
-        return artifacts.open_one(run_dir / orders.TASK / "artifacts", path)
+        return artifacts.open_one(run_dir / orders.ARTIFACTS, path)
+
+    def open_port(self, attempt_id: str, port: int) -> socket.socket:
+        """See `Backend.open_port`. The sidecar listens at a socket of the attempt's directory."""
+        run_dir = self._directory(attempt_id)
+        if run_dir is None:
+            raise ConnectionRefusedError(f"there is no attempt {attempt_id}")
+        try:
+            directory = os.open(run_dir / "ports", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise ConnectionRefusedError(f"{attempt_id} opened no port") from None
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            # By the descriptor: the whole path may be longer than the 107 bytes that a socket's address takes.
+            connection.connect(f"/proc/self/fd/{directory}/{int(port)}.sock")
+        except OSError as error:
+            connection.close()
+            raise ConnectionRefusedError(f"port {port} of {attempt_id} is not open: {error}") from None
+        finally:
+            os.close(directory)
+        return connection
 
     def _directory(self, attempt_id: str) -> Path | None:
         """Return `runs/<public id>/<attempt>`; None for what cannot be an id of ours."""
@@ -171,7 +213,7 @@ class LocalBackend:
         run_dir = self._directory(attempt_id)
         if run_dir is not None:
             with contextlib.suppress(FileNotFoundError, UnknownJournal):
-                story.read(run_dir / orders.TASK / "journal")
+                story.read(run_dir / orders.JOURNAL)
         return story
 
     def _look(self, attempt_id: str, known: _Known) -> AttemptReport:
@@ -185,7 +227,7 @@ class LocalBackend:
             return AttemptReport(attempt_id, known=True, seen=(Observation(State.ERROR, self._clock.now(), reason),))
 
     def _read_on(self, attempt_id: str, run_dir: Path, known: _Known) -> AttemptReport:
-        journal, story = run_dir / orders.TASK / "journal", known.story
+        journal, story = run_dir / orders.JOURNAL, known.story
         if known.report is not None and story.is_over:
             return known.report
         try:
@@ -193,15 +235,23 @@ class LocalBackend:
         except FileNotFoundError:
             return AttemptReport(attempt_id, known=False)
         is_new = size > story.offset and story.read(journal)
-        if story.supervisor is not None and not story.is_over and not story.supervisor.is_alive():
+        if _is_dead(story):
             is_new = _end_of_the_dead(run_dir, story, self._clock) or is_new
+        is_new = known.trials.read(run_dir / orders.TRIALS) or is_new
         if is_new or known.report is None:
-            known.report = _report(attempt_id, story)
+            known.report = _report(attempt_id, run_dir, known)
         return known.report
 
 
-def _start_supervisor(run_dir: Path) -> None:
+def _is_dead(story: Story) -> bool:
+    is_at_work = story.supervisor is not None and not story.is_over and not story.is_interrupted
+    return is_at_work and story.supervisor is not None and not story.supervisor.is_alive()
+
+
+def _start_supervisor(run_dir: Path, secrets: Mapping[str, str]) -> None:
     """Start the supervisor and wait for its first word. It gets nothing of ours: no environment, no terminal, no file.
+
+    The secrets go through a pipe: no other process can see them there, and no file ever holds them.
 
     Raises OSError when it did not come to life. Starting a second one is harmless: it ends at once.
     """
@@ -210,7 +260,7 @@ def _start_supervisor(run_dir: Path) -> None:
     with (run_dir / orders.DIARY).open("ab") as diary:
         done = subprocess.run(
             command,
-            stdin=subprocess.DEVNULL,
+            input=json.dumps(dict(secrets)).encode(),
             stdout=diary,
             stderr=diary,
             env=environment,
@@ -232,15 +282,18 @@ def _end_of_the_dead(run_dir: Path, story: Story, clock: Clock) -> bool:
     lock = os.open(run_dir / orders.LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        path = run_dir / orders.TASK / "journal"
+        path = run_dir / orders.JOURNAL
         story.read(path)  # its last words may have come since we looked
         if not story.is_over:
             _kill_survivors(story)
             journal = Journal(path, clock)
-            journal.see(State.ERROR, f"its supervisor died{_cause(story)}; all its processes were ended")
+            if _can_go_on(run_dir, story):
+                journal.note(interrupted=True)
+            else:
+                journal.see(State.ERROR, f"its supervisor died{_cause(story)}; all its processes were ended")
             journal.close()
             story.read(path)
-            for name in ("workspace", "scratch"):
+            for name in ("workspace", "scratch", "generated"):
                 shutil.rmtree(run_dir / name, ignore_errors=True)
     except BlockingIOError:
         return False
@@ -268,10 +321,39 @@ def _cause(story: Story) -> str:
     return ""
 
 
-def _report(attempt_id: str, story: Story) -> AttemptReport:
+def _can_go_on(run_dir: Path, story: Story) -> bool:
+    """Tell whether the attempt is one of a search: what its tuner wrote down is enough to go on from."""
+    is_search = Order.read(run_dir).attempt["mode"] == Mode.SEARCH
+    is_running = bool(story.seen) and story.seen[-1].state is State.RUNNING
+    return is_search and is_running and story.interruptions < _MOST_INTERRUPTIONS
+
+
+def _report(attempt_id: str, run_dir: Path, known: _Known) -> AttemptReport:
+    story = known.story
     if not story.is_started:
         return AttemptReport(attempt_id, known=False)
+    spec = from_json(Order.read(run_dir).attempt)
+    return AttemptReport(
+        attempt_id,
+        known=True,
+        seen=tuple(story.seen),
+        tasks=tuple(
+            _task(story, group.role, index, name) for group in spec.groups for index, name in enumerate(group.tasks)
+        ),
+        is_interrupted=story.is_interrupted,
+        progress=story.progress,
+        facts=dict(story.facts),
+        trials=known.trials.lines,
+    )
+
+
+def _task(story: Story, role: str, index: int, name: str) -> TaskReport:
+    """Return a task's own way: the attempt's until its own end, which may come before."""
+    own = story.tasks.get(name, TaskStory())
     seen = tuple(story.seen)
-    role, _, index = orders.TASK.rpartition("-")
-    task = TaskReport(role, int(index), seen, story.exit_code, story.node, story.peak_memory_mb)
-    return AttemptReport(attempt_id, known=True, seen=seen, tasks=(task,))
+    if own.end is not None:
+        seen = (*(one for one in seen if one.state in _BEFORE_THE_END), own.end)
+    return TaskReport(role, index, seen, own.exit_code, story.node, own.peak_memory_mb)
+
+
+_BEFORE_THE_END = frozenset(WAY[:6])

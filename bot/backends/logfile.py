@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from bot.core.masking import Masker
+
 LIMIT = 64 << 20
 """Bytes of one log. A loop that prints for ever must not fill the disk that everybody's results are on."""
 _TAIL = 1 << 20
@@ -14,7 +16,9 @@ class LogFile:
     Readers go on by byte offsets, so nothing that was written is ever moved; the end is added by `close`.
     """
 
-    def __init__(self, path: Path, limit: int = LIMIT) -> None:
+    def __init__(self, path: Path, limit: int = LIMIT, masker: Masker | None = None) -> None:
+        """`masker` knows the run's secrets: what leaves it is all that is ever written."""
+        self._stream = None if masker is None else masker.stream()
         self._tail_limit = min(_TAIL, limit // 4)
         self._room = limit - self._tail_limit
         self._beyond = 0
@@ -24,6 +28,9 @@ class LogFile:
 
     def write(self, data: bytes) -> None:
         """Take what the run printed."""
+        self._keep(data if self._stream is None else self._stream.feed(data))
+
+    def _keep(self, data: bytes) -> None:
         head = data[: self._room]
         self._room -= len(head)
         self._put(head)
@@ -35,6 +42,8 @@ class LogFile:
 
     def close(self) -> None:
         """Add the end, if there was more than the log holds."""
+        if self._stream is not None:
+            self._keep(self._stream.flush())
         tail = bytes(self._tail[-self._tail_limit :])
         left_out = self._beyond - len(tail)
         if left_out:

@@ -5,28 +5,35 @@ Both sides are processes that may die at any moment; a file that was renamed int
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bot.backends.durable import write_once
 from bot.backends.sandbox import Sandbox
 
-VERSION = 1
-ORDER, CANCEL, LOCK, DIARY = "order.json", "cancel.json", "lock", "supervisor.log"
-"""The files of an attempt's directory: the two orders, the supervisor's lock, its own complaints."""
-TASK = "worker-0"
-"""The one task of a single node; its directory holds `log`, `artifacts` and `journal`."""
+VERSION = 2
+ORDER, CANCEL, LOCK, JOURNAL, DIARY = "order.json", "cancel.json", "lock", "journal", "supervisor.log"
+"""The files of an attempt's directory: the two orders, the supervisor's lock, what it saw, its own complaints."""
+ARTIFACTS, TRIALS = "artifacts", "trials"
+"""What all tasks leave; and what the tuner of a search writes down of its trials."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """One attempt for one supervisor. `attempt` is the spec as `base.to_json` gives it; `grace` is in seconds."""
+    """One attempt for one supervisor. `attempt` is the spec as `base.to_json` gives it; `grace` is in seconds.
+
+    `network` is `private`, `none` or `shared`; `fetching` is what the bot knows about fetching datasets (`cache_dir`,
+    `cache_bytes`, `endpoint_url`); `facts` go into the attempt's own.
+    """
 
     attempt: Mapping[str, Any]
     sandbox: Sandbox
     grace: float
     log_limit: int
+    network: str = "shared"
+    fetching: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, run_dir: Path) -> None:
         """Give the order, unless one was given before: the first stands."""

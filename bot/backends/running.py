@@ -7,7 +7,7 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bot.backends import processes, sandbox
@@ -28,8 +28,17 @@ class Running:
     Raises SandboxError when the walls cannot be built; the output then says why.
     """
 
-    def __init__(self, walls: Sandbox, places: Places, command: str, output: int, clock: Clock) -> None:
-        self._walls, self._clock = walls, clock
+    def __init__(
+        self,
+        walls: Sandbox,
+        places: Places,
+        command: str,
+        output: int,
+        clock: Clock,
+        spared: Callable[[], set[int]] = set,
+    ) -> None:
+        """`spared` are the pids that are below us too, where there are no walls, and none of the run's."""
+        self._walls, self._clock, self._spared = walls, clock, spared
         self.marker = None if walls.bwrap else os.urandom(16).hex()
         self._reports: dict[str, Any] = {}
         self._status, status = os.pipe2(os.O_CLOEXEC)
@@ -40,12 +49,12 @@ class Running:
         finally:
             os.close(status)
         self.ended = os.pidfd_open(self._outer.pid)
-        self._first = self._find_first()
+        self.first = self._find_first()
 
     @property
     def must_be_gone(self) -> list[Process]:
         """The processes whose end is the end of all; durable in the journal before the run begins."""
-        return [self._first, Process.of(self._outer.pid)]
+        return [self.first, Process.of(self._outer.pid)]
 
     def release(self, variables: Mapping[str, str]) -> None:
         """Let it begin, with this environment."""
@@ -60,7 +69,7 @@ class Running:
 
         The exact figure, which costs more, is asked for only where the quick one is above what is `known` already.
         """
-        pids = processes.descendants(self._top())
+        pids = [pid for pid in processes.descendants(self._top()) if pid not in self._spared()]
         quick = processes.memory(pids)
         return quick if quick <= known or len(pids) == 1 else processes.shared_memory(pids)
 
@@ -70,7 +79,7 @@ class Running:
         Its first process is stopped instead: it would end at the signal at once, and the walls with it, before the
         others have had the time to save anything.
         """
-        everybody = processes.everybody_below(self._top())
+        everybody = self._everybody()
         first = self._bootstrap(everybody)
         if first is not None:
             _signal(first, signal.SIGSTOP)
@@ -153,15 +162,18 @@ class Running:
 
     def _top(self) -> int:
         """Return the pid that all are below: without walls orphans become the supervisor's, which has no others."""
-        return os.getpid() if self.marker is not None else self._first.pid
+        return os.getpid() if self.marker is not None else self.first.pid
 
     def _bootstrap(self, pids: Iterable[int]) -> int | None:
         if self.marker is not None:
             return self._outer.pid
         return next((pid for pid in pids if processes.inner_pid(pid) == 2), None)
 
+    def _everybody(self) -> set[int]:
+        return processes.everybody_below(self._top()) - self._spared()
+
     def _others(self) -> set[int]:
-        everybody = processes.everybody_below(self._top())
+        everybody = self._everybody()
         return everybody - {self._bootstrap(everybody)}
 
     def _kill_rest(self) -> None:
@@ -174,10 +186,10 @@ class Running:
 
     def _is_anybody_left(self) -> bool:
         if self.marker is not None:
-            left = processes.everybody_below(self._top())
+            left = self._everybody()
             processes.kill_all(left)
             return bool(left)
-        return self._first.is_alive() and (self._first.send(signal.SIGKILL) or True)
+        return self.first.is_alive() and (self.first.send(signal.SIGKILL) or True)
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

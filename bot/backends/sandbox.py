@@ -1,7 +1,8 @@
 """The walls around a run, by bubblewrap, and what a run finds inside them.
 
-A run sees the system's /usr read-only, its environment read-only, and what it may write: /workspace, /artifacts,
-/storage, /tmp and its home. It has processes, users and a host name of its own; the network is shared (trusted code).
+A run sees the system's /usr, its environment and its datasets read-only, and what it may write: /workspace,
+/artifacts, /storage, /cache, /tmp and its home. It has processes, users and a host name of its own; the network is
+that of its supervisor (see `namespaces`).
 
 As a user, bubblewrap makes a user namespace. As root it makes none, so the run gets another uid *inside*, by setpriv:
 outside, that uid could not read an interpreter below /root. Nothing that a run chose (its environment above all: think
@@ -13,11 +14,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-WORKSPACE, ARTIFACTS, STORAGE = "/workspace", "/artifacts", "/storage"
+WORKSPACE, ARTIFACTS, STORAGE, CACHE, DATA = "/workspace", "/artifacts", "/storage", "/cache", "/data"
+GENERATED = "/generated"
+"""What is made for a run: the hosts of MPI, the study of a search."""
 HOME = "/home/experiment"
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 _SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-_TAKEN = frozenset({"usr", "etc", "proc", "dev", "sys", "home", "storage", "tmp", *(path[1:] for path in _SYSTEM)})
+_TAKEN = frozenset(
+    {"usr", "etc", "proc", "dev", "sys", "home", "storage", "cache", "data", "generated", "tmp"}
+    | {path[1:] for path in _SYSTEM}
+)
 """First parts of a path that no artifacts directory may have: they are the system's, or another's."""
 _ETC = (
     *("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "timezone", "mime.types"),
@@ -58,17 +64,24 @@ class Places:
     """Where a run's directories lie on this machine, and where it wants to see some of them.
 
     `artifacts_path` is absolute and one that `artifacts_path()` returned; `workdir` is relative to the workspace.
+    `datasets` are names with what is to be seen under them; `hosts` are the names of all tasks, `gpus` those that this
+    one may use (None: it uses none). `resolver` is a file to be seen as /etc/resolv.conf, where it is not the system's.
     """
 
     workspace: str
     artifacts: str
     storage: str
     scratch: str
+    cache: str | None = None
+    generated: str | None = None
+    datasets: tuple[tuple[str, str], ...] = ()
     artifacts_path: str = ARTIFACTS
     workdir: str = "."
     environment: str | None = None
     hostname: str = "worker-0"
-    gpus: int = 0
+    hosts: tuple[str, ...] = ()
+    resolver: str | None = None
+    gpus: tuple[int, ...] | None = None
 
 
 def artifacts_path(path: str) -> str:
@@ -140,14 +153,16 @@ def change_user(sandbox: Sandbox) -> Iterable[str]:
 def prepare(sandbox: Sandbox, places: Places) -> None:
     """Make the run's directories and the few files of /etc that are its own."""
     scratch = Path(places.scratch)
-    for path in (places.workspace, places.artifacts, places.storage, scratch / "tmp", scratch / "home"):
+    own = [places.workspace, places.artifacts, places.storage, f"{scratch}/tmp", f"{scratch}/home"]  # noqa: S108 - its own
+    for path in own if places.cache is None else [*own, places.cache]:
         Path(path).mkdir(parents=True, exist_ok=True)
         os.chown(path, *sandbox.owner)
     (scratch / "etc").mkdir(exist_ok=True)
     uid, gid = sandbox.owner
     (scratch / "etc/passwd").write_text(f"experiment:x:{uid}:{gid}::{HOME}:/bin/sh\n")
     (scratch / "etc/group").write_text(f"experiment:x:{gid}:\n")
-    (scratch / "etc/hosts").write_text(f"{_host_names()}\n127.0.0.1 {places.hostname}\n")
+    names = " ".join(dict.fromkeys((places.hostname, *places.hosts)))
+    (scratch / "etc/hosts").write_text(f"{_host_names()}\n127.0.0.1 {names}\n")
 
 
 def make_mount_point(places: Places) -> None:
@@ -195,7 +210,10 @@ def environment(sandbox: Sandbox, places: Places, wanted: Mapping[str, str]) -> 
         "WORKSPACE_DIR": WORKSPACE,
         "ARTIFACTS_DIR": places.artifacts_path,
         "STORAGE_DIR": STORAGE,
+        **(_caches() if places.cache is not None else {}),
     }
+    if places.gpus is not None:
+        known["CUDA_VISIBLE_DEVICES"] = known["NVIDIA_VISIBLE_DEVICES"] = ",".join(map(str, places.gpus))
     if places.environment is not None:
         known["VIRTUAL_ENV"] = places.environment
     if sandbox.bwrap is not None:
@@ -207,9 +225,23 @@ def environment(sandbox: Sandbox, places: Places, wanted: Mapping[str, str]) -> 
         STORAGE: places.storage,
         WORKSPACE: places.workspace,
         HOME: f"{scratch}/home",
+        **({} if places.cache is None else {CACHE: places.cache}),
+        **{f"{DATA}/{name}": path for name, path in places.datasets},
     }
     everything = known | {"TMPDIR": str(Path(scratch, "tmp"))} | dict(wanted)
     return {name: _translated(value, real) for name, value in everything.items()}
+
+
+def _caches() -> dict[str, str]:
+    """Return where installers and model hubs keep what the next run need not download again."""
+    return {
+        "XDG_CACHE_HOME": CACHE,
+        "PIP_CACHE_DIR": f"{CACHE}/pip",
+        "UV_CACHE_DIR": f"{CACHE}/uv",
+        "HF_HOME": f"{CACHE}/huggingface",
+        "TORCH_HOME": f"{CACHE}/torch",
+        "KERAS_HOME": f"{CACHE}/keras",
+    }
 
 
 def script(variables: Mapping[str, str]) -> bytes:
@@ -224,8 +256,14 @@ def _own_places(places: Places) -> Iterator[str]:
     yield from (*_directories(PurePosixPath(HOME).parent), "--bind", f"{scratch}/home", HOME)
     for name in ("passwd", "group", "hosts"):
         yield from ("--ro-bind", f"{scratch}/etc/{name}", f"/etc/{name}")
+    if places.resolver is not None:
+        yield from ("--ro-bind", places.resolver, "/etc/resolv.conf")
     yield from ("--bind", places.workspace, WORKSPACE, "--bind", places.storage, STORAGE)
     yield from ("--bind", places.artifacts, ARTIFACTS)
+    for path, name in ((places.cache, CACHE), (places.generated, GENERATED)):
+        yield from () if path is None else ("--bind", path, name)
+    for name, path in places.datasets:
+        yield from (*_directories(PurePosixPath(DATA)), "--ro-bind", path, f"{DATA}/{name}")
     if places.artifacts_path != ARTIFACTS:
         if not places.artifacts_path.startswith(f"{WORKSPACE}/"):
             yield from _directories(PurePosixPath(places.artifacts_path).parent)
@@ -262,9 +300,13 @@ def _home(environment: str) -> str | None:
     return None
 
 
-def _devices(gpus: int) -> Iterator[str]:
-    for device in Path("/dev").glob("nvidia*") if gpus else ():
-        yield from ("--dev-bind", str(device), str(device))
+def _devices(gpus: tuple[int, ...] | None) -> Iterator[str]:
+    """Mount the driver's devices, and of the GPUs those that are this run's."""
+    if not gpus:
+        return
+    shared = [path for path in Path("/dev").glob("nvidia*") if not path.name.removeprefix("nvidia").isdigit()]
+    for device in [*shared, *(Path(f"/dev/nvidia{number}") for number in gpus)]:
+        yield from ("--dev-bind-try", str(device), str(device))
 
 
 def _directories(path: PurePosixPath) -> Iterator[str]:

@@ -1,79 +1,61 @@
 """The guardian of one attempt: a small process of its own, which outlives the bot.
 
-    python -m bot.backends.supervisor RUN_DIR
+    python -m bot.backends.supervisor RUN_DIR        (the secrets of the attempt, as JSON, on its standard input)
 
 It is told by files (`orders`), tells by a file (`journal`), and needs nobody: a bot that is killed, upgraded or gone
 for a week changes nothing for the run. It imports little and all of it at once, because its start is waited for and
 its code may be replaced on disk while it runs. A lock on the directory makes sure that there is only one.
+
+Read `Supervisor._pass_all_states` first; `provision`, `network` and `trials` are its chapters.
 """
 
 import contextlib
 import fcntl
+import json
 import os
 import resource
-import select
-import signal
-import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from bot.backends import checkout, orders, sandbox
+from bot.backends import orders
+from bot.backends.base import AttemptSpec, Mode, from_json
+from bot.backends.beside import Beside
+from bot.backends.ends import End, Stop, duration, judge
+from bot.backends.interrupts import Interrupts
 from bot.backends.journal import Journal, Story
 from bot.backends.logfile import LogFile
+from bot.backends.meeting import Meeting
 from bot.backends.orders import Order
 from bot.backends.processes import Process
-from bot.backends.running import Running
-from bot.backends.sandbox import PathRefused, Places, SandboxError
-from bot.clock import Clock, SystemClock
+from bot.backends.provision import Provision
+from bot.backends.sandbox import PathRefused, Places
+from bot.backends.task import Task, TaskRun
+from bot.backends.trials import Trials
+from bot.clock import SECOND, Clock, SystemClock
+from bot.core.masking import Masker
 from bot.core.states import State
 
-_CHECKOUT_LIMIT = 1800.0
-"""Seconds that a checkout may take."""
 _FIRST_LOOK, _LOOK_EVERY = 0.05, 1.0
-"""Seconds between looks at the memory and for a cancel: more of them at first, for short runs. A signal wakes it."""
-_CHUNK = 1 << 18
-_WHY = {9: "out of memory?", 11: "segmentation fault"}
+"""Seconds between looks at what is used and for a cancel: more of them at first, for short runs. A signal wakes it."""
 _MB = 1 << 20
-
-
-@dataclass(frozen=True)
-class End:
-    """How an attempt ends."""
-
-    state: State
-    reason: str
-    exit_code: int | None = None
-
-
-class Stop(Exception):
-    """The attempt is to end as `end` says."""
-
-    def __init__(self, end: End) -> None:
-        super().__init__(end.reason)
-        self.end = end
 
 
 class Supervisor:
     """Takes one attempt from its order to its end. `run` returns when nothing of it is left."""
 
-    def __init__(self, run_dir: Path, order: Order, journal: Journal, clock: Clock) -> None:
+    def __init__(self, run_dir: Path, order: Order, secrets: Mapping[str, str], journal: Journal, clock: Clock) -> None:
         self._run_dir, self._order, self._journal, self._clock = run_dir, order, journal, clock
-        self._attempt = order.attempt
-        self._group: Mapping[str, Any] = self._attempt["groups"][0]
-        self._task = run_dir / orders.TASK
-        self._log = LogFile(self._task / "log", order.log_limit)
-        self._peak = 0
-        self._is_silent = False
-        self._told: int | None = None
-        self._wake, waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._hear)
-        signal.signal(signal.SIGUSR1, lambda *_: None)  # the bot's nudge: it only wakes
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        self._spec: AttemptSpec = from_json(order.attempt)
+        self._interrupts = Interrupts(run_dir)
+        self._masker = Masker(secrets.values())
+        self._provision = Provision(run_dir, order, self._spec, secrets, journal, self._interrupts, clock)
+        self._beside = Beside(run_dir, self._spec, order, clock)
+        self._tasks = self._make_tasks()
+        self._runs: list[TaskRun] = []
+        self._done: set[str] = set()
+        self._trials: Trials | None = None
+        self._is_over = False
 
     def run(self) -> None:
         """Run the attempt to its end and write that down; whatever goes wrong here is the platform's error."""
@@ -86,221 +68,247 @@ class Supervisor:
         except Exception as error:
             sys.excepthook(*sys.exc_info())  # what traceback.print_exc() does, without the import
             end = End(State.ERROR, f"{type(error).__name__}: {error}"[:500])
-        self._log.close()
+        for task in self._tasks.values():
+            task.log.close()
+        keeps = self._spec.keeps_workspace and end.state is State.FAILED
         with contextlib.suppress(OSError):  # a full disk must not hide how it ended
-            self._remove_leftovers()
-        more = {"exit_code": end.exit_code, "peak_memory_mb": -(-self._peak // _MB) or None}
-        self._journal.see(end.state, end.reason, **more)
+            self._provision.remove_all(keeps)
+        self._journal.see(end.state, self._masker.mask(end.reason))
 
     def _pass_all_states(self) -> End:
-        places = self._provision()
-        self._journal.see(State.PROVISIONED)
-        self._stop_if_asked()
-        self._journal.see(State.NETWORK_SETUP)  # one node shares this machine's network: there is nothing to set up
-        run = self._start(places)
         try:
-            self._begin(run, places)
-            verdict = self._watch(run)
+            self._beside.start()
+            self._provide()
+            self._journal.see(State.PROVISIONED)
+            self._interrupts.check()
+            self._journal.see(State.NETWORK_SETUP)
+            meeting = self._set_up_network()
+            self._start(meeting)
+            verdict = self._watch()
+            self._journal.see(State.NETWORK_TEARDOWN)
+            self._end_gently()
+            return verdict
         finally:
-            run.kill()
-            code = run.bury()
-            self._drain()
-        self._journal.see(State.NETWORK_TEARDOWN)
-        return verdict or _judge(code)
+            for run in [*self._runs]:
+                self._bury(run)
+            self._beside.end()
 
-    def _provision(self) -> Places:
-        """Make the workspace as the commit has it, and all that stands around it."""
-        self._stop_if_asked()
-        places = self._places()
-        sandbox.prepare(self._order.sandbox, places)
-        code = self._attempt["code"]
-        if code is not None:
-            self._check_out(places, code["git_dir"], code["sha"])
-        sandbox.check_workdir(places)
-        sandbox.make_mount_point(places)
-        if self._order.sandbox.uid is not None:
-            checkout.give_to(Path(places.workspace), *self._order.sandbox.owner)
-        return places
+    # Provisioning
 
-    def _places(self) -> Places:
-        machine = self._group["machine"]
-        return Places(
-            workspace=str(self._run_dir / "workspace"),
-            artifacts=str(self._task / "artifacts"),
-            storage=self._attempt["storage_dir"],
-            scratch=str(self._run_dir / "scratch"),
-            artifacts_path=sandbox.artifacts_path(self._attempt["artifacts"]),
-            workdir=self._attempt["workdir"],
-            environment=machine["environment"],
-            gpus=machine["gpus"],
-        )
+    def _make_tasks(self) -> dict[str, Task]:
+        tasks = {}
+        for group in self._spec.groups:
+            for name in group.tasks:
+                directory = self._run_dir / name
+                directory.mkdir(exist_ok=True)
+                log = LogFile(directory / "log", self._order.log_limit, self._masker)
+                workdir = group.workdir or self._spec.workdir
+                tasks[name] = Task(name, group.command, group.machine, group.decides, log, workdir)
+        return tasks
 
-    def _check_out(self, places: Places, git_dir: str, sha: str) -> None:
-        """Raises Stop: ERROR when the commit is not there whole, CANCELLED when that is asked for meanwhile."""
-        environment = checkout.ENVIRONMENT | {"GIT_INDEX_FILE": str(self._run_dir / "scratch/index")}
-        complaints = self._run_dir / "scratch/git"
-        with (
-            complaints.open("wb") as errors,
-            subprocess.Popen(
-                checkout.command(git_dir, sha, places.workspace),
-                stdin=subprocess.DEVNULL,
-                stdout=errors,
-                stderr=errors,
-                env=environment,
-            ) as git,
-        ):
-            try:
-                self._wait_for(git, _CHECKOUT_LIMIT)
-            finally:
-                git.kill()
-        if git.returncode != 0:
-            said = " ".join(complaints.read_text(errors="replace").split())[-300:]
-            raise Stop(End(State.ERROR, f"commit {sha} could not be checked out: {said}"))
+    def _provide(self) -> None:
+        self._interrupts.check()
+        if self._spec.mode is not Mode.SINGLE:
+            Meeting.prepare(self._run_dir / "generated", self._order.sandbox.owner)
+        self._provision.fetch()
+        for task in self._tasks.values():
+            self._provision.make(self._places(task))
 
-    def _wait_for(self, process: "subprocess.Popen[bytes]", limit: float) -> None:
-        give_up = self._clock.monotonic() + limit
-        ended = os.pidfd_open(process.pid)
-        try:
-            while process.poll() is None:
-                self._stop_if_asked()
-                if self._clock.monotonic() > give_up:
-                    raise Stop(End(State.ERROR, f"the checkout took longer than {_duration(limit)}"))
-                self._sleep(_LOOK_EVERY, ended)
-        finally:
-            os.close(ended)
+    def _places(self, task: Task, trial: int | None = None) -> Places:
+        artifacts = self._run_dir / orders.ARTIFACTS
+        if trial is not None:
+            artifacts = artifacts / "trials" / str(trial)
+        gpus = self._gpus(task) if task.machine.gpus else None
+        return self._provision.places(task.name, task.workdir, artifacts, gpus)
 
-    def _start(self, places: Places) -> Running:
-        """Build the walls. Nothing of the run is executed yet."""
-        self._pipe, output = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(self._pipe, False)
-        try:
-            return Running(self._order.sandbox, places, self._group["command"], output, self._clock)
-        except SandboxError:
-            self._drain()
-            raise
-        finally:
-            os.close(output)
+    def _gpus(self, task: Task) -> tuple[int, ...]:
+        """Return the GPUs of a task: the attempt's are dealt out in the order of the tasks."""
+        first = 0
+        for other in self._tasks.values():
+            if other is task:
+                break
+            first += other.machine.gpus
+        return self._spec.gpus[first : first + task.machine.gpus]
 
-    def _begin(self, run: Running, places: Places) -> None:
-        """Write down whom to kill before there is anything to kill."""
-        gone = [vars(process) for process in run.must_be_gone]
-        self._journal.see(State.RUNNING, processes=gone, **({"marker": run.marker} if run.marker else {}))
-        run.release(sandbox.environment(self._order.sandbox, places, self._attempt["env"]))
+    # Network setup
 
-    def _watch(self, run: Running) -> End | None:
-        """Copy the output until the end; return the verdict if it was not the command's own end."""
-        timeout = float(self._attempt["timeout"])
-        now = self._clock.monotonic()
-        begin, deadline, next_look = now, now + timeout, now + _FIRST_LOOK
-        while not self._has_ended(run):
+    def _set_up_network(self) -> Meeting:
+        self._beside.wait()
+        meeting = Meeting(self._spec, self._run_dir / "generated", self._order.sandbox.owner)
+        if facts := {**self._order.facts, **self._beside.facts}:
+            self._journal.note(facts=facts)
+        for task in self._tasks.values():
+            task.variables = self._variables(task, meeting)
+        return meeting
+
+    def _variables(self, task: Task, meeting: Meeting, trial: int | None = None) -> dict[str, str]:
+        fill_in = self._provision.fill_in
+        own = {name: fill_in(value) or "" for name, value in self._spec.env.items()}
+        return {**self._beside.variables(task.name, trial), **meeting.variables(task.name), **own}
+
+    # Running
+
+    def _start(self, meeting: Meeting) -> None:
+        """Build all walls, write down whom to kill, and only then let anything of the run begin."""
+        if self._spec.mode is Mode.SEARCH:
+            self._start_search()
+            return
+        self._runs = [self._wall(task, self._places(task), meeting.command(task.name)) for task in self._tasks.values()]
+        gone = [vars(process) for run in self._runs for process in run.running.must_be_gone]
+        markers = [run.running.marker for run in self._runs if run.running.marker]
+        self._see_running([*gone, *self._beside.processes], marker=next(iter(markers), None))
+        meeting.release()
+        for run in self._runs:
+            run.begin(run.task.variables)
+
+    def _start_search(self) -> None:
+        self._see_running(self._beside.processes)
+        hello = {
+            "search": self._spec.search,
+            "parallel": len(self._tasks),
+            "user": self._order.sandbox.uid,
+            "command": self._spec.groups[0].command,
+        }
+        is_resumed = (self._run_dir / orders.TRIALS).exists()
+        self._trials = Trials(self._run_dir, hello, self._start_trial, self._stop, is_resumed)
+        self._journal.note(processes=[vars(Process.of(self._trials.tuner.pid))])
+
+    def _see_running(self, processes: list[dict[str, object]], marker: str | None = None) -> None:
+        self._journal.see(State.RUNNING, processes=processes, **({"marker": marker} if marker else {}))
+
+    def _wall(self, task: Task, places: Places, command: str, trial: int | None = None) -> TaskRun:
+        run = TaskRun(task, self._order.sandbox, places, command, self._clock, trial, self._beside.pids)
+        self._beside.see(task.name, trial, run.running.first.pid)
+        return run
+
+    def _start_trial(self, trial: int, slot: int, command: str, variables: Mapping[str, str]) -> TaskRun:
+        """See `trials.Start`. Whom to kill is written down before there is anything to kill."""
+        task = [*self._tasks.values()][slot]
+        places = self._places(task, trial)
+        self._provision.make(places)
+        task.log.write(f"── trial {trial}: {command}\n".encode())
+        run = self._wall(task, places, command, trial)
+        self._journal.note(processes=[vars(process) for process in run.running.must_be_gone])
+        self._runs.append(run)
+        run.begin({**task.variables, **self._beside.variables(task.name, trial), **variables})
+        return run
+
+    def _watch(self) -> End:
+        """Watch until it is known how the attempt ends."""
+        timeout, begin = self._spec.timeout, self._clock.monotonic()
+        deadline = begin + timeout - self._ran_already()
+        next_look = begin + _FIRST_LOOK
+        while True:
             now = self._clock.monotonic()
-            if now >= next_look:
-                self._look_at_memory(run)
+            self._listen(min(next_look, deadline) - now)
+            verdict = self._news()
+            if verdict is None and now >= next_look:
+                verdict = self._look()
                 next_look = now + min(_FIRST_LOOK + (now - begin) / 4, _LOOK_EVERY)
-            verdict = self._reason_to_end(now, deadline, timeout)
+            if verdict is None and now >= deadline:
+                verdict = End(State.FAILED, f"timed out after {duration(timeout)}")
             if verdict is not None:
-                self._end_gently(run)
                 return verdict
-            self._listen(run, min(next_look, deadline) - now)
-        return None
 
-    def _end_gently(self, run: Running) -> None:
-        """Ask all processes to end, and give them their time; their last words belong into the log."""
-        kill_at = self._clock.monotonic() + self._order.grace
-        run.ask_to_end()
-        while not run.is_deserted() and not self._has_ended(run):
-            left = kill_at - self._clock.monotonic()
-            if left <= 0:
-                return
-            self._listen(run, min(left, _FIRST_LOOK))
+    def _ran_already(self) -> float:
+        """Return for how many seconds it ran under a supervisor that died."""
+        story = Story()
+        story.read(self._run_dir / orders.JOURNAL)
+        first = next(seen.at for seen in story.seen if seen.state is State.RUNNING)
+        return max(0.0, (self._clock.now() - first) / SECOND)
 
-    def _listen(self, run: Running, seconds: float) -> None:
-        """Wait for output, the end or a signal, `seconds` at most, and copy the output."""
-        # A pipe that nobody writes to any more is readable for ever: waiting for it would be no waiting.
-        pipe = [] if self._is_silent else [self._pipe]
-        self._sleep(max(0.0, seconds), run.ended, *pipe)
-        if pipe:
-            self._copy()
+    def _listen(self, seconds: float) -> None:
+        """Wait for output, an end, a word or a signal, `seconds` at most, and copy the output."""
+        descriptors = [descriptor for run in self._runs for descriptor in run.descriptors]
+        if self._trials is not None and not self._trials.tuner.is_silent:
+            descriptors.append(self._trials.tuner.fileno())
+        self._interrupts.sleep(min(seconds, _FIRST_LOOK) if self._are_some_ending else seconds, *descriptors)
+        for run in self._runs:
+            run.copy()
 
-    def _has_ended(self, run: Running) -> bool:
-        return bool(select.select([run.ended], [], [], 0)[0])
+    @property
+    def _are_some_ending(self) -> bool:
+        return any(run.is_ending for run in self._runs)
 
-    def _reason_to_end(self, now: float, deadline: float, timeout: float) -> End | None:
+    def _news(self) -> End | None:
+        """Take every end that has come; return the attempt's, once it is decided."""
+        verdict: End | None = None
+        for run in [*self._runs]:
+            if run.has_ended or run.is_to_be_killed():
+                verdict = verdict or self._take_end(run)
+        if verdict is None and self._trials is not None:
+            verdict = self._trials.hear()
+        return verdict
+
+    def _look(self) -> End | None:
+        """Look at orders and limits."""
         try:
-            self._stop_if_asked()
+            self._interrupts.check()
         except Stop as stop:
             return stop.end
-        if now >= deadline:
-            return End(State.FAILED, f"timed out after {_duration(timeout)}")
-        machine = self._group["machine"]
-        if self._peak > machine["memory_mb"] * _MB:
-            used = f"{self._peak // _MB} MB of memory used"
-            return End(State.FAILED, f"{used}, more than the {machine['memory_mb']} MB of `{machine['name']}`")
-        return None
+        verdict: End | None = None
+        for run in [*self._runs]:
+            if (too_much := run.look()) is None:
+                continue
+            if self._trials is None:
+                verdict = verdict or End(State.FAILED, self._named(run.task, too_much))
+            run.verdict = too_much
+            self._stop(run)
+        return verdict
 
-    def _stop_if_asked(self) -> None:
-        reason = orders.cancel_reason(self._run_dir)
-        if reason is not None:
-            raise Stop(End(State.CANCELLED, reason))
-        if self._told is not None:
-            name = signal.Signals(self._told).name
-            raise Stop(End(State.ERROR, f"its supervisor was told to end ({name}): is the machine shutting down?"))
+    def _take_end(self, run: TaskRun) -> End | None:
+        """Bury a run; return the attempt's end if this decides it."""
+        code = self._bury(run)
+        if self._trials is not None:
+            self._trials.ended(run, code, run.verdict)
+            return None
+        end = End(State.FAILED, run.verdict, code) if run.verdict else judge(code)
+        if end.state is not State.STOPPED:
+            return End(end.state, self._named(run.task, end.reason), code)
+        self._done.add(run.task.name)
+        is_complete = all(task.name in self._done for task in self._tasks.values() if task.decides)
+        return End(State.STOPPED, "", 0) if is_complete else None
 
-    def _look_at_memory(self, run: Running) -> None:
-        self._peak = max(self._peak, run.memory(self._peak))
+    def _named(self, task: Task, reason: str) -> str:
+        return reason if len(self._tasks) == 1 else f"{task.name}: {reason}"
 
-    def _sleep(self, seconds: float, *descriptors: int) -> None:
-        """Wait until one of them is readable or a signal came."""
-        select.select([self._wake, *descriptors], [], [], seconds)
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._wake, 512)
+    def _stop(self, run: TaskRun) -> None:
+        if not run.is_ending:
+            run.ask_to_end(self._order.grace)
 
-    def _copy(self) -> bool:
-        """Copy what there is of the run's output; tell whether there was any."""
-        try:
-            data = os.read(self._pipe, _CHUNK)
-        except BlockingIOError:
-            return False
-        self._log.write(data)
-        self._is_silent = not data
-        return bool(data)
+    # The end
 
-    def _drain(self) -> None:
-        while self._copy():
-            pass
-        os.close(self._pipe)
+    def _end_gently(self) -> None:
+        """Ask all processes that are left to end, and give them their time."""
+        self._is_over = True
+        if self._trials is not None:
+            self._trials.tuner.say_no_more()
+        for run in self._runs:
+            self._stop(run)
+        while self._runs:
+            self._listen(_FIRST_LOOK)
+            for run in [*self._runs]:
+                if run.has_ended or run.is_to_be_killed():
+                    self._bury(run)
 
-    def _remove_leftovers(self) -> None:
-        """The workspace is gone after the run; log, artifacts and journal stay."""
-        paths = [str(self._run_dir / name) for name in ("workspace", "scratch")]
-        if self._order.sandbox.uid is None:
-            # A run may have locked its own directories; root need not care.
-            subprocess.run(["chmod", "-R", "u+rwX", "--", *paths], check=False, stderr=subprocess.DEVNULL)
-        subprocess.run(["rm", "-rf", "--one-file-system", "--", *paths], check=False)
+    def _bury(self, run: TaskRun) -> int | None:
+        """End what is left of a run and write down how it ended."""
+        was_asked = run.is_ending and not run.verdict
+        code = run.bury()
+        self._runs.remove(run)
+        self._beside.forget(run.task.name)
+        if run.trial is None:
+            self._write_end(run, code, was_asked)
+        return code
 
-    def _hear(self, number: int, _: object) -> None:
-        self._told = number
-
-
-def _judge(code: int | None) -> End:
-    """Return the end that the command's own exit code means."""
-    if code is None:
-        return End(State.ERROR, "the sandbox was killed from outside")
-    if code == 0:
-        return End(State.STOPPED, "", 0)
-    number = code - 128
-    if 0 < number < signal.NSIG:
-        why = _WHY.get(number)
-        return End(State.FAILED, f"killed by signal {number}" + (f" ({why})" if why else ""), code)
-    why = {126: " (not executable)", 127: " (command not found)"}.get(code, "")
-    return End(State.FAILED, f"exit code {code}{why}", code)
-
-
-def _duration(seconds: float) -> str:
-    """Return `9h`, `1h 30m`, `10m`, `2.5s`."""
-    whole = int(seconds)
-    parts = [(whole // 3600, "h"), (whole // 60 % 60, "m"), (whole % 60, "s")]
-    return " ".join(f"{count}{unit}" for count, unit in parts if count) if whole >= 10 else f"{seconds:g}s"
+    def _write_end(self, run: TaskRun, code: int | None, was_asked: bool) -> None:
+        end = judge(code)
+        if run.verdict:
+            end = End(State.FAILED, run.verdict)
+        elif was_asked:
+            end = End(State.CANCELLED, "ended when the others were done" if code != 0 else "")
+        more = {"exit_code": code, "peak_memory_mb": -(-run.peak // _MB) or None}
+        self._journal.see(end.state, end.reason, task=run.task.name, **more)
 
 
 def main(arguments: list[str]) -> int:
@@ -309,42 +317,42 @@ def main(arguments: list[str]) -> int:
     The parent waits for its child's first word and ends: the child then belongs to nobody whose death could matter.
     """
     run_dir = Path(arguments[0])
+    secrets = json.loads(sys.stdin.buffer.read() or b"{}")
     lock = os.open(run_dir / orders.LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return 0
-    if _has_begun(run_dir):
+    if _is_done_with(run_dir):
         return 0
     reader, writer = os.pipe2(os.O_CLOEXEC)
     if os.fork() == 0:
         os.close(reader)
-        _supervise(run_dir, writer)
+        _supervise(run_dir, secrets, writer)
         return 0
     os.close(writer)
     return 0 if os.read(reader, 1) else 1
 
 
-def _has_begun(run_dir: Path) -> bool:
+def _is_done_with(run_dir: Path) -> bool:
     story = Story()
     with contextlib.suppress(FileNotFoundError):
-        story.read(run_dir / orders.TASK / "journal")
-    return story.is_started
+        story.read(run_dir / orders.JOURNAL)
+    return story.is_started and not story.is_interrupted
 
 
-def _supervise(run_dir: Path, ready: int) -> None:
+def _supervise(run_dir: Path, secrets: Mapping[str, str], ready: int) -> None:
     os.setsid()
     os.umask(0o022)  # what a checkout makes must be readable for the run's own uid
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     clock = SystemClock()
     order = Order.read(run_dir)
-    (run_dir / orders.TASK).mkdir(exist_ok=True)
-    journal = Journal(run_dir / orders.TASK / "journal", clock)
+    journal = Journal(run_dir / orders.JOURNAL, clock)
     journal.begin(order.attempt["id"], Process.of(os.getpid()))
     journal.see(State.PROVISIONING)
     os.write(ready, b"1")
     os.close(ready)
-    Supervisor(run_dir, order, journal, clock).run()
+    Supervisor(run_dir, order, secrets, journal, clock).run()
     journal.close()
 
 

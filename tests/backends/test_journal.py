@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.backends.journal import Journal, Story, UnknownJournal
+from bot.backends.journal import Journal, Story, TaskStory, UnknownJournal
 from bot.backends.processes import Process
 from bot.clock import ManualClock
 from bot.core.states import Observation, State
@@ -28,7 +28,9 @@ def test_what_was_written_is_read(path: Path, clock: ManualClock) -> None:
     journal.begin("a-1", SOMEBODY)
     journal.see(State.RUNNING, processes=[vars(SOMEBODY)], marker="m")
     clock.advance(2)
-    journal.see(State.FAILED, "exit code 3", exit_code=3, peak_memory_mb=7)
+    journal.see(State.FAILED, "exit code 3", task="worker-0", exit_code=3, peak_memory_mb=7)
+    journal.note(progress="half of it", facts={"ports": {"1": 2}})
+    journal.see(State.FAILED, "exit code 3")
     story = read(path)
     start = clock.now() - 2_000_000
     assert story.seen == [
@@ -36,7 +38,27 @@ def test_what_was_written_is_read(path: Path, clock: ManualClock) -> None:
         Observation(State.FAILED, start + 2_000_000, "exit code 3"),
     ]
     assert (story.supervisor, story.processes, story.marker) == (SOMEBODY, [SOMEBODY], "m")
-    assert (story.exit_code, story.peak_memory_mb, story.is_started, story.is_over) == (3, 7, True, True)
+    assert story.tasks == {"worker-0": TaskStory(Observation(State.FAILED, start + 2_000_000, "exit code 3"), 3, 7)}
+    assert (story.is_started, story.is_over, story.facts) == (True, True, {"ports": {"1": 2}})
+
+
+def test_what_is_waited_for_is_past_with_the_next_state(path: Path, clock: ManualClock) -> None:
+    journal = Journal(path, clock)
+    journal.note(progress="half of it")
+    assert read(path).progress == "half of it"
+    journal.see(State.PROVISIONED)
+    assert read(path).progress == ""
+
+
+def test_an_interrupted_story_goes_on_with_the_next_supervisor(path: Path, clock: ManualClock) -> None:
+    journal = Journal(path, clock)
+    journal.begin("a-1", SOMEBODY)
+    journal.see(State.RUNNING, processes=[vars(SOMEBODY)])
+    journal.note(interrupted=True)
+    story = read(path)
+    assert (story.is_interrupted, story.interruptions, story.processes) == (True, 1, [])
+    journal.begin("a-1", SOMEBODY)
+    assert not read(path).is_interrupted
 
 
 def test_reading_goes_on_where_it_ended(path: Path, clock: ManualClock) -> None:
@@ -82,8 +104,8 @@ def test_a_clock_that_was_set_back_does_not_turn_the_story_round(path: Path) -> 
 
 
 def test_an_unknown_format_is_refused(path: Path) -> None:
-    path.write_text('{"journal": 2}\n')
-    with pytest.raises(UnknownJournal, match=r"has format 2, this version knows 1: .* upgrade"):
+    path.write_text('{"journal": 3}\n')
+    with pytest.raises(UnknownJournal, match=r"has format 3, this version knows 2: .* upgrade"):
         read(path)
 
 

@@ -94,7 +94,7 @@ def supervisor_of(lab: Lab, attempt_id: str) -> Process:
 
 def journal(lab: Lab, attempt_id: str) -> Path:
     public_id, attempt = attempt_id.rsplit("-", 1)
-    return lab.data_dir / "runs" / public_id / attempt / "worker-0" / "journal"
+    return lab.data_dir / "runs" / public_id / attempt / "journal"
 
 
 def test_a_killed_supervisor_is_an_error_and_leaves_nobody(lab: Lab) -> None:
@@ -176,7 +176,7 @@ def give_order(lab: Lab, run_dir: str, attempt: dict[str, object]) -> Order:
 def test_a_second_supervisor_ends_at_once(lab: Lab) -> None:
     attempt_id = lab.submit("echo on; sleep 30")
     lab.wait_for_line(attempt_id, "on")
-    run_dir = journal(lab, attempt_id).parents[1]
+    run_dir = journal(lab, attempt_id).parent
     command = [sys.executable, "-m", "bot.backends.supervisor", str(run_dir)]
     before = journal(lab, attempt_id).read_bytes()
     assert subprocess.run(command, check=False, timeout=20).returncode == 0
@@ -233,10 +233,10 @@ def test_a_torn_last_line_was_never_said(lab: Lab) -> None:
 def test_a_journal_of_a_newer_format_is_refused_with_a_sentence(bare: Lab) -> None:
     report = bare.run("true")
     path = journal(bare, report.id)
-    path.write_text(path.read_text().replace('"journal":1', '"journal":2'))
+    path.write_text(path.read_text().replace('"journal":2', '"journal":3'))
     (seen,) = bare.make().poll([report.id])[report.id].seen
     assert seen.state is State.ERROR
-    assert "format 2, this version knows 1" in seen.reason
+    assert "format 3, this version knows 2" in seen.reason
 
 
 def test_unknown_words_of_the_same_format_are_passed_over(bare: Lab) -> None:
@@ -361,9 +361,9 @@ def test_a_run_sees_nothing_of_this_machine(walled: Lab) -> None:
 def test_under_root_a_run_is_nobody_and_owns_its_directories_only(walled: Lab) -> None:
     shown = walled.prints("id -u; id -g; id -G; stat -c %u /workspace/train.py /artifacts /storage; touch /artifacts/a")
     assert shown.splitlines() == ["65534"] * 6
-    run_dir = journal(walled, walled.submitted[-1]).parents[1]
-    assert {(run_dir / name).stat().st_uid for name in ("order.json", "worker-0/journal", "worker-0/log")} == {0}
-    assert (run_dir / "worker-0/artifacts/a").stat().st_uid == 65534
+    run_dir = journal(walled, walled.submitted[-1]).parent
+    assert {(run_dir / name).stat().st_uid for name in ("order.json", "journal", "worker-0/log")} == {0}
+    assert (run_dir / "artifacts/a").stat().st_uid == 65534
     assert walled.prints("grep CapBnd /proc/self/status | cut -f2") == "0" * 16 + "\n"
 
 

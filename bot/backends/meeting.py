@@ -1,0 +1,79 @@
+"""How the tasks of an attempt meet: addresses and variables, the hosts of MPI, the study of a search."""
+
+import os
+import socket
+from pathlib import Path
+
+from bot.backends import mpi
+from bot.backends.base import AttemptSpec, Mode
+from bot.core import cluster
+from bot.core.roles import MASTER, WORKER
+
+_HOST = "127.0.0.1"
+STUDY_URL = "sqlite:////generated/study/study.db"
+"""Where the tasks of a shared study find it: see `bot.search.study`."""
+
+
+class Meeting:
+    """Made in network setup. Ports that it found are held until `release`: nobody else gets them meanwhile."""
+
+    def __init__(self, spec: AttemptSpec, generated: Path, owner: tuple[int, int]) -> None:
+        self._spec, self._generated = spec, generated
+        self._held: list[socket.socket] = []
+        self._variables: dict[str, dict[str, str]] = {}
+        self._commands = {name: group.command for group in spec.groups for name in group.tasks}
+        if spec.mode is Mode.GRPC:
+            self._meet_by_address()
+        elif spec.mode is Mode.MPI:
+            self._meet_by_mpi(owner)
+        elif spec.mode is Mode.STUDY:
+            self._variables = {name: {"OPTUNA_STORAGE": STUDY_URL} for name in self._commands}
+
+    @staticmethod
+    def prepare(generated: Path, owner: tuple[int, int]) -> None:
+        """Make the directory that all tasks see at /generated."""
+        generated.mkdir(exist_ok=True)
+        os.chown(generated, *owner)
+
+    def variables(self, task: str) -> dict[str, str]:
+        return self._variables.get(task, {})
+
+    def command(self, task: str) -> str:
+        return self._commands[task]
+
+    def release(self) -> None:
+        """Let the tasks have their ports: they are about to begin."""
+        for held in self._held:
+            held.close()
+
+    def _meet_by_address(self) -> None:
+        tasks = [(group.role, index) for group in self._spec.groups for index in range(group.count)]
+        workers = [task for task in tasks if task[0] == WORKER]
+        *ports, meeting_point = self._hold(len(tasks) + 1)
+        known = cluster.addresses(tasks, _HOST, ports)
+        for role, index in tasks:
+            variables = cluster.tensorflow(known, role, index)
+            if role == WORKER:
+                variables |= cluster.torch(f"{_HOST}:{meeting_point}", len(workers), index)
+            self._variables[f"{role}-{index}"] = variables
+
+    def _hold(self, count: int) -> list[int]:
+        for _ in range(count):
+            held = socket.socket()
+            held.bind((_HOST, 0))
+            self._held.append(held)
+        return [held.getsockname()[1] for held in self._held]
+
+    def _meet_by_mpi(self, owner: tuple[int, int]) -> None:
+        groups = {group.role: group for group in self._spec.groups}
+        workers = groups[WORKER]
+        slots = max(1, int(workers.machine.cpus))
+        mpi.prepare(self._generated, dict.fromkeys(workers.tasks, slots), owner)
+        for name in workers.tasks:
+            self._commands[name] = mpi.host_command(name)
+        for name in groups[MASTER].tasks:
+            self._variables[name] = mpi.variables()
+
+
+STUDY_URL = "sqlite:////generated/study/study.db"
+"""Where the tasks of a shared study find it: see `bot.search.study`."""

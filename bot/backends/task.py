@@ -1,0 +1,121 @@
+"""A task of an attempt: its log, and the command that runs in it at this moment."""
+
+import os
+import select
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from bot.backends import sandbox
+from bot.backends.base import Machine
+from bot.backends.logfile import LogFile
+from bot.backends.running import Running
+from bot.backends.sandbox import Places, Sandbox, SandboxError
+from bot.clock import Clock
+
+_CHUNK = 1 << 18
+_MB = 1 << 20
+
+
+@dataclass
+class Task:
+    """What the supervisor knows of a task. `decides`: the attempt waits for its end."""
+
+    name: str
+    command: str
+    machine: Machine
+    decides: bool
+    log: LogFile
+    workdir: str
+    variables: dict[str, str] = field(default_factory=dict)
+
+
+class TaskRun:
+    """A command of a task, from its walls to its burial. `trial` is its number in a search.
+
+    Raises SandboxError when the walls cannot be built; the log then says why.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        walls: Sandbox,
+        places: Places,
+        command: str,
+        clock: Clock,
+        trial: int | None = None,
+        spared: Callable[[], set[int]] = set,
+    ) -> None:
+        """See `Running` for `spared`."""
+        self.task, self.trial, self._clock = task, trial, clock
+        self._walls, self._places = walls, places
+        self.peak = 0
+        self.kill_at: float | None = None
+        self.verdict = ""
+        """Why it is ended by us, where it is its own fault."""
+        self._is_silent = False
+        self._pipe, output = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self._pipe, False)
+        try:
+            self.running = Running(walls, places, command, output, clock, spared)
+        except SandboxError:
+            self._drain()
+            raise
+        finally:
+            os.close(output)
+
+    def begin(self, variables: Mapping[str, str]) -> None:
+        """Let it begin. The variables are those that the config and the backend gave; the sandbox adds its own."""
+        self.running.release(sandbox.environment(self._walls, self._places, variables))
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What is readable when there is something to do."""
+        # A pipe that nobody writes to any more is readable for ever: waiting for it would be no waiting.
+        return (self.running.ended,) if self._is_silent else (self.running.ended, self._pipe)
+
+    @property
+    def has_ended(self) -> bool:
+        return bool(select.select([self.running.ended], [], [], 0)[0])
+
+    @property
+    def is_ending(self) -> bool:
+        return self.kill_at is not None
+
+    def copy(self) -> bool:
+        """Copy what there is of its output into the log; tell whether there was any."""
+        try:
+            data = os.read(self._pipe, _CHUNK)
+        except BlockingIOError:
+            return False
+        self.task.log.write(data)
+        self._is_silent = not data
+        return bool(data)
+
+    def look(self) -> str | None:
+        """Look at what it uses; return why it must be ended, None if it need not."""
+        self.peak = max(self.peak, self.running.memory(self.peak))
+        machine = self.task.machine
+        if self.peak > machine.memory_mb * _MB:
+            return f"{self.peak // _MB} MB of memory used, more than the {machine.memory_mb} MB of `{machine.name}`"
+        return None
+
+    def ask_to_end(self, grace: float) -> None:
+        """Ask all its processes to end, and give them `grace` seconds: their last words belong into the log."""
+        self.kill_at = self._clock.monotonic() + grace
+        self.running.ask_to_end()
+
+    def is_to_be_killed(self) -> bool:
+        """Tell whether those that were asked to end have done so, or had their time."""
+        return self.kill_at is not None and (self._clock.monotonic() >= self.kill_at or self.running.is_deserted())
+
+    def bury(self) -> int | None:
+        """End whatever is left of it and return the command's exit code; None when it was killed from outside."""
+        self.running.kill()
+        code = self.running.bury()
+        self._drain()
+        return code
+
+    def _drain(self) -> None:
+        while self.copy():
+            pass
+        os.close(self._pipe)
