@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     demo = _command(commands, "demo", _demo, "show everything on this machine, with a GitHub of its own")
     demo.add_argument("--once", action="store_true", help="end by itself: 0 when every check concluded as it must")
     demo.add_argument("--dir", type=Path, default=Path(".demo"), help="where the demo keeps its files")
+    _secret_verbs(_command(commands, "secret", _secret, "store secrets for experiments: set, list, delete, rotate"))
     check = _command(commands, "check-config", _check_config, "say what is wrong with a config, with line and hint")
     check.add_argument("path", nargs="?", type=Path, help="a config file, or a repository (default: this one)")
     _command(commands, "config-schema", _config_schema, "print the config's JSON Schema, for editors")
@@ -66,6 +67,23 @@ def _command(
     parser = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
     parser.set_defaults(run=run)
     return parser
+
+
+def _secret_verbs(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(required=True, metavar="verb", dest="verb")
+    for verb, summary in (
+        ("set", "store a secret; its value is asked for unseen, or read from standard input"),
+        ("list", "say which secrets there are; values are never shown"),
+        ("delete", "forget a secret"),
+        ("rotate", "lock every secret anew, under the first key of SECRETS_KEY"),
+    ):
+        one = verbs.add_parser(verb, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        if verb in ("set", "delete"):
+            one.add_argument("name", help="what a config calls it: secret:<name>")
+        if verb != "rotate":
+            whose = one.add_mutually_exclusive_group(required=verb != "list")
+            whose.add_argument("--repo", metavar="owner/name", help="of one repository; these go first")
+            whose.add_argument("--owner", metavar="owner", help="of all repositories of an owner")
 
 
 # The commands import what they need themselves, as late as they can: `check-config` answers at once, without a database
@@ -136,6 +154,19 @@ def _doctor(_options: argparse.Namespace) -> int:
         print(line(finding), flush=True)
         healthy = healthy and finding.ok
     return 0 if healthy else 1
+
+
+def _secret(options: argparse.Namespace) -> int:
+    read = settings.read(os.environ)
+    settings.forget_secrets()
+    from bot import secret_command
+
+    try:
+        for said in secret_command.run(options, read, SystemClock()):
+            print(said)
+    except secret_command.SecretCommandError as error:
+        return _complain(str(error))
+    return 0
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -15,7 +15,9 @@ from bot.forge.diagnosis import Finding, diagnose
 from bot.resources import MANIFEST
 from bot.settings import Settings, SettingsError, read
 from bot.startup import DATABASE_TROUBLES, database_sentence
+from bot.store import secrets
 from bot.store.database import Database
+from bot.vault import CannotUnlock, Vault
 from bot.worker_sign import WorkerSign
 
 
@@ -32,7 +34,10 @@ def examine(environ: Mapping[str, str], clock: Clock) -> Iterator[Finding]:
     data = _data(settings)
     yield data
     if data.ok:  # everything below lies in it
-        yield _database(settings)
+        database = _database(settings)
+        yield database
+        if database.ok:
+            yield _secrets(settings)
         yield from _backend(settings, clock)
         yield _worker(settings, clock)
     yield _images(settings)
@@ -76,6 +81,34 @@ def _database(settings: Settings) -> Finding:
         cure = "Check DATABASE_URL, that its server runs, and that the bot's user may write there."
         return Finding("database", False, f"cannot be used: {database_sentence(error)}", cure)
     return Finding("database", True, "opens, and has this version's tables")
+
+
+def _secrets(settings: Settings) -> Finding:
+    """Say whether SECRETS_KEY opens every stored secret."""
+    database = Database(settings.database_url)
+    try:
+        with database.read() as tx:
+            rows = secrets.stored(tx)
+    finally:
+        database.close()
+    if not settings.secrets_keys:
+        cure = "Set the key that they were stored under, or delete them: `experiment-ci secret list`."
+        said = f"stored ones cannot be read ({len(rows)})" if rows else "experiments cannot have any"
+        return Finding("secrets", not rows, f"SECRETS_KEY is not set: {said}", cure)
+    vault = Vault(settings.secrets_keys)
+    stuck = [f"`{row.name}` of {row.scope}" for row in rows if not _opens(vault, row)]
+    if stuck:
+        cure = "Add the key that they were stored under to SECRETS_KEY, or set them again."
+        return Finding("secrets", False, f"SECRETS_KEY does not open {', '.join(stuck)}", cure)
+    return Finding("secrets", True, f"SECRETS_KEY is set and opens every stored one ({len(rows)})")
+
+
+def _opens(vault: Vault, row: secrets.Stored) -> bool:
+    try:
+        vault.unlock(row.scope, row.name, row.locked)
+    except CannotUnlock:
+        return False
+    return True
 
 
 def _backend(settings: Settings, clock: Clock) -> Iterator[Finding]:

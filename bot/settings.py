@@ -15,12 +15,14 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from bot.vault import KeyMalformed, Vault
+
 BACKENDS = ("local",)
 IMAGES = ("auto", "public", "off")
 NETWORKS = ("auto", "private", "shared")
 _PRIVATE_NAMES = (".local", ".localhost", ".internal", ".lan", ".home.arpa", ".test")
 _URL = re.compile(r"https?://[A-Za-z0-9._~%:\[\]/!$&()*+,;=-]+")
-_SECRETS = ("GITHUB_PRIVATE_KEY", "GITHUB_WEBHOOK_SECRET")
+_SECRETS = ("GITHUB_PRIVATE_KEY", "GITHUB_WEBHOOK_SECRET", "SECRETS_KEY")
 
 
 class SettingsError(Exception):
@@ -50,6 +52,7 @@ class Settings:
     images: str = "auto"
     network: str = "auto"
     allow_unisolated_trusted_code: bool = False
+    secrets_keys: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def has_public_address(self) -> bool:
@@ -110,6 +113,7 @@ class _Reader:
             images=self._choice("IMAGES", "auto", IMAGES),
             network=self._choice("NETWORK", "auto", NETWORKS),
             allow_unisolated_trusted_code=self._switch("ALLOW_UNISOLATED_TRUSTED_CODE"),
+            secrets_keys=self._secrets_keys(),
         )
         if self._problems:
             raise SettingsError(self._problems)
@@ -160,7 +164,7 @@ class _Reader:
         return pem
 
     def _webhook_secrets(self) -> tuple[str, ...]:
-        secrets = tuple(s.strip() for s in self._environ.get("GITHUB_WEBHOOK_SECRET", "").split(",") if s.strip())
+        secrets = self._list("GITHUB_WEBHOOK_SECRET")
         if not secrets:
             self._problems.append(
                 "GITHUB_WEBHOOK_SECRET is missing: choose one (`openssl rand -hex 32`) and give it here and on your"
@@ -171,6 +175,20 @@ class _Reader:
                 "GITHUB_WEBHOOK_SECRET holds more than two secrets: keep the new one and the old one."
             )
         return secrets
+
+    def _secrets_keys(self) -> tuple[str, ...]:
+        keys = self._list("SECRETS_KEY")
+        if len(keys) > 2:
+            self._problems.append("SECRETS_KEY holds more than two keys: keep the new one and the old one.")
+        try:
+            if keys:
+                Vault(keys)
+        except KeyMalformed as error:
+            self._problems.append(f"SECRETS_KEY is malformed: {error}; `openssl rand -base64 32` makes one.")
+        return keys
+
+    def _list(self, name: str) -> tuple[str, ...]:
+        return tuple(part.strip() for part in self._environ.get(name, "").split(",") if part.strip())
 
     def _url(self, name: str, default: str) -> str:
         value = self._text(name, default).rstrip("/")

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from bot.devhub import DevHub
 from bot.doctor import examine, line
 from bot.forge.diagnosis import Finding
 from bot.resources import MANIFEST
+from bot.store import secrets
+from bot.store.database import Database
+from bot.vault import Vault
 from bot.worker_sign import WorkerSign
 
 pytestmark = pytest.mark.service
@@ -80,6 +84,7 @@ def test_all_is_well(ask: Ask, worker: WorkerSign) -> None:
         "installation acme",
         "data",
         "database",
+        "secrets",
         "backend",
         "isolation",
         "limits",
@@ -163,6 +168,27 @@ def test_a_database_whose_driver_is_not_there(ask: Ask, worker: WorkerSign) -> N
     findings = ask(DATABASE_URL="postgresql+nosuchdriver://bot:hunter2@127.0.0.1:9/x")
     assert ill(findings) == ["database"]
     assert "hunter2" not in line(findings["database"])
+
+
+def test_secrets_and_their_key(ask: Ask, worker: WorkerSign, tmp_path: Path) -> None:
+    key, another = (b64encode(bytes([n]) * 32).decode() for n in (1, 2))
+    assert ask()["secrets"].sentence == "SECRETS_KEY is not set: experiments cannot have any"
+
+    database = Database(f"sqlite:///{tmp_path}/data/experiment-ci.sqlite3")
+    with database.write() as tx:
+        secrets.put(tx, "acme", "token", Vault([key]).lock("acme", "token", "hunter2"), 1000)
+    database.close()
+    findings = ask(SECRETS_KEY=f"{another},{key}")
+    assert ill(findings) == []
+    assert findings["secrets"].sentence == "SECRETS_KEY is set and opens every stored one (1)"
+
+    findings = ask(SECRETS_KEY=another)
+    assert ill(findings) == ["secrets"]
+    assert findings["secrets"].sentence == "SECRETS_KEY does not open `token` of acme"
+    findings = ask()
+    assert ill(findings) == ["secrets"]
+    assert findings["secrets"].sentence == "SECRETS_KEY is not set: stored ones cannot be read (1)"
+    assert "hunter2" not in line(findings["secrets"])
 
 
 def test_no_isolation(ask: Ask, worker: WorkerSign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

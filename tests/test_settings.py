@@ -49,6 +49,7 @@ def test_three_variables_are_enough() -> None:
     assert (settings.backend, settings.images, settings.machines_file) == ("local", "auto", None)
     assert settings.network == "auto"
     assert settings.allow_unisolated_trusted_code is False
+    assert settings.secrets_keys == ()
 
 
 def test_every_variable_is_read(tmp_path: Path) -> None:
@@ -180,6 +181,30 @@ def test_commas_alone_are_no_secret() -> None:
     assert problem.startswith("GITHUB_WEBHOOK_SECRET is missing")
 
 
+# The key of stored secrets
+
+
+def test_a_key_and_the_one_before_it_are_taken() -> None:
+    new, old = "A" * 43 + "=", "_-" * 21 + "8="
+    assert read(REQUIRED | {"SECRETS_KEY": f"{new}, {old}"}).secrets_keys == (new, old)
+    assert new not in repr(read(REQUIRED | {"SECRETS_KEY": new}))
+
+
+@pytest.mark.parametrize("value", ["hunter2", "A" * 44, "A" * 43, f"{'A' * 43}=,hunter2"])
+def test_a_malformed_key_is_refused_with_the_way_to_make_one(value: str) -> None:
+    [problem] = problems(SECRETS_KEY=value)
+
+    assert (
+        problem == "SECRETS_KEY is malformed: a key is 32 random bytes in base64; `openssl rand -base64 32` makes one."
+    )
+
+
+def test_a_third_key_is_one_too_many() -> None:
+    [problem] = problems(SECRETS_KEY=",".join(["A" * 43 + "="] * 3))
+
+    assert "more than two" in problem
+
+
 # Addresses, numbers, choices
 
 
@@ -246,10 +271,11 @@ def test_secrets_are_taken_out_of_the_environment(monkeypatch: pytest.MonkeyPatc
     for name, value in REQUIRED.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("DATABASE_URL", "postgresql://bot:database-password@db/ci")
+    monkeypatch.setenv("SECRETS_KEY", "A" * 43 + "=")
 
     forget_secrets()
 
-    assert {"GITHUB_PRIVATE_KEY", "GITHUB_WEBHOOK_SECRET"}.isdisjoint(os.environ)
+    assert {"GITHUB_PRIVATE_KEY", "GITHUB_WEBHOOK_SECRET", "SECRETS_KEY"}.isdisjoint(os.environ)
     assert os.environ["GITHUB_APP_ID"] == "123456"
 
 
