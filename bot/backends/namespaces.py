@@ -56,16 +56,18 @@ def enter(*, network: bool, mounts: bool) -> Iterator[None]:
 def overlay(directory: Path, writes: Path) -> None:
     """Let all that is written to `directory` from now on go to `writes` instead. Within `enter(mounts=True)`.
 
-    `writes` is an empty directory on a file system that overlays can write to; it may be removed with all that is in
-    it as soon as nobody uses `directory` any more. Nothing has to be unmounted: the mount ends with its namespace.
-    Raises NamespaceError where file system or kernel cannot do it.
+    `writes` is made where it is not there (one from before is gone on with), on a file system that overlays can write
+    to. It may be removed as soon as nobody uses `directory` any more; nothing has to be unmounted, the mount ends with
+    its namespace. A user must `chmod` before: the kernel's own directory in it has no permissions. Raises
+    NamespaceError where file system or kernel cannot do it.
     """
     upper, work = writes / "upper", writes / "work"
     for path in (upper, work):
-        path.mkdir()
-    owner = directory.stat()
-    if upper.stat().st_uid != owner.st_uid:
-        os.chown(upper, owner.st_uid, owner.st_gid)
+        path.mkdir(parents=True, exist_ok=True)
+    like = directory.stat()
+    upper.chmod(like.st_mode & 0o7777)
+    if upper.stat().st_uid != like.st_uid:
+        os.chown(upper, like.st_uid, like.st_gid)
     with contextlib.ExitStack() as stack:
         # By descriptors: a path may hold the colons and commas that part the options.
         fds = {name: _held(path, stack) for name, path in {"lower": directory, "upper": upper, "work": work}.items()}

@@ -33,7 +33,7 @@ _RESOLVERS = ("/etc", "/run")
 
 @dataclass(frozen=True)
 class Powers:
-    """What attempts can have. `slirp` is the path of a slirp4netns that works; `no_…` say why something cannot be had."""
+    """What attempts can have. `slirp` is the path of a slirp4netns that works; the `no_…` say why there is none."""
 
     own_network: bool = False
     overlay: bool = False
@@ -162,10 +162,16 @@ def _try_nat(slirp: str) -> None:
 
 
 def _try_overlay(directory: Path) -> str:
+    try:
+        return _trouble_with_overlays(directory)
+    except OSError as error:
+        return str(error)
+
+
+def _trouble_with_overlays(directory: Path) -> str:
     with tempfile.TemporaryDirectory(prefix="probe-", dir=directory) as place:
         storage, writes = Path(place, "storage"), Path(place, "writes")
-        for path in (storage, writes):
-            path.mkdir()
+        storage.mkdir()
         why = _in_a_child(lambda: _try_to_write(storage, writes))
         for path in writes.glob("work/*"):
             path.chmod(0o700)  # the kernel leaves a directory that a user could not remove
