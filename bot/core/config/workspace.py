@@ -11,7 +11,7 @@ from bot.core.config.problems import quote
 from bot.core.config.section import Loc, Reading, wrong
 from bot.core.config.values import Line, Truth
 
-_GIT_URL = re.compile(r"(https?|ssh|git\+ssh|git\+https)://[\w\[][^\s]*|git@[\w][\w.-]*:[^\s-]\S*")
+_GIT_URL = re.compile(r"(https?|ssh)://[\w\[][^\s]*|git@[\w][\w.-]*:[^\s-]\S*")
 _S3_URI = re.compile(r"s3://[A-Za-z0-9][^\s/]*(/\S*)?")
 # Of http the name alone may be a token; ssh has a name and no secret.
 _PASSWORD = re.compile(r"([a-z0-9]+\+)?https?://[^/]*@|[a-z0-9+]+://[^/@:]*:[^/@]*@", re.IGNORECASE)
