@@ -7,10 +7,12 @@ would have to follow: so the same match says whether a secret stands here, or ma
 The standard library alone: supervisors import this.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import product
+from typing import Any
 
 from bot.core.spelling import SHORTEST, Element, Form, Spelling, forms
 
@@ -52,12 +54,32 @@ class Masker:
         stream = self.stream()
         return stream.feed(data) + stream.flush()
 
+    def mask_json(self, text: str) -> str:
+        """Return a JSON text without the secrets, still JSON: a number that is a secret becomes a string.
+
+        Raises ValueError when it is no JSON and holds a secret.
+        """
+        if self.mask(text) == text:
+            return text
+        return json.dumps(self._masked(json.loads(text)), separators=(",", ":"))
+
+    def _masked(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {self.mask(key): self._masked(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._masked(item) for item in value]
+        written = value if isinstance(value, str) else json.dumps(value)
+        masked = self.mask(written)
+        return value if masked == written else masked
+
     def stream(self) -> "Stream":
         """Return a masker for data that come in chunks."""
         return Stream(self)
 
     def find(self, data: bytes, start: int) -> int:
         """Return where from `start` on a secret might stand or begin, -1 for nowhere."""
+        if not self._by_head:
+            return -1
         found = self._heads.search(data, start)
         if found is not None:
             return found.start()

@@ -222,6 +222,14 @@ def test_without_secrets_everything_passes() -> None:
     assert streamed(masker, [b"a", b"", b"bc"]) == b"abc"
 
 
+def test_a_document_stays_one() -> None:
+    masker = Masker(['s3cr"et', "123456"])
+    told = masker.mask_json('{"a": 123456, "s3cr\\"et": [0.5, true, null, "x \\u00733cr\\"et"], "b": -1234567e2}')
+    assert json.loads(told) == {"a": "***", "***": [0.5, True, None, "x ***"], "b": "-***700.0"}
+    untouched = '{ "a" : 1.50, "b": NaN }'
+    assert masker.mask_json(untouched) == untouched
+
+
 @pytest.mark.parametrize("value", ["", "abc", "  abc  ", "\n\n\n\n"])
 def test_what_is_too_short_cannot_be_masked_and_is_not_told(value: str) -> None:
     with pytest.raises(ValueError, match="less than 4 characters") as refused:

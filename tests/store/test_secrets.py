@@ -7,7 +7,7 @@ import pytest
 
 from bot.store import secrets
 from bot.store.database import Database
-from bot.store.secrets import SecretsUnavailable, reveal
+from bot.store.secrets import SecretsUnavailable, known, reveal
 from bot.vault import Vault
 
 
@@ -100,6 +100,13 @@ def test_a_row_under_another_key_is_told_without_its_value(database: Database, v
     with pytest.raises(SecretsUnavailable, match=r"secret `token` of acme cannot be unlocked") as stuck:
         reveal(database, vault, "acme", "digits", ["token"])
     assert "hunter2" not in str(stuck.value)
+
+
+def test_what_is_left_to_be_masked_is_what_still_opens(database: Database, vault: Vault) -> None:
+    put(database, vault, "acme", "token", "hunter2")
+    put(database, Vault([b64encode(os.urandom(32)).decode()]), "acme", "lost", "value")
+    assert known(database, vault, "acme", "digits", ["token", "lost", "missing"]) == ["hunter2"]
+    assert known(database, None, "acme", "digits", ["token"]) == []
 
 
 def test_rows_that_were_swapped_in_the_database_do_not_open(database: Database, vault: Vault) -> None:
