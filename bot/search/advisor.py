@@ -29,6 +29,9 @@ _STATES = {
     TrialState.FAILED: OptunaState.FAIL,
 }
 
+_STARTUP, _CANDIDATES = 8, 100
+"""Of TPE: random trials at the beginning, and candidates that it weighs. Measured: docs/decisions/0054-search.md."""
+
 
 class Advisor:
     """Asked for parameters, told of values. Trials are known by their numbers, which begin at 0 and have no gaps."""
@@ -117,7 +120,14 @@ def _sampler(search: Search, number: int) -> optuna.samplers.BaseSampler:
         seed = int(numpy.random.SeedSequence([search.seed, number]).generate_state(1)[0])
     if search.sampler is not Sampler.TPE:
         return optuna.samplers.RandomSampler(seed)
-    return optuna.samplers.TPESampler(multivariate=True, constant_liar=True, seed=seed)
+    return optuna.samplers.TPESampler(
+        multivariate=True,
+        # Workers that run at the same time are not to try the same.
+        constant_liar=True,
+        n_startup_trials=_STARTUP,
+        n_ei_candidates=_CANDIDATES,
+        seed=seed,
+    )
 
 
 def _pruner(search: Search) -> optuna.pruners.BasePruner:

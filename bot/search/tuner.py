@@ -70,7 +70,7 @@ class Tuner:
             return
         run = self._runs[number]
         # The values since the last look: a short trial has shown none before, and others are measured by them.
-        self._is_hopeless(number, run)
+        self._take_news(number, run)
         trial = self._judged(number, run, exit_code, reason)
         # First what only helps, then what counts: between the two, a crash makes the trial run again.
         self._ledger.remember(number, self._advisor.memory(number))
@@ -83,8 +83,8 @@ class Tuner:
     def look(self) -> None:
         """Read what the running trials have logged, stop the hopeless ones, and all of them when time is over."""
         for number, run in self._runs.items():
-            if run.verdict is None and self._is_hopeless(number, run):
-                self._stop(number, run, TrialState.PRUNED, f"pruned at step {run.step}")
+            if run.verdict is None and (step := self._take_news(number, run)) is not None:
+                self._stop(number, run, TrialState.PRUNED, f"pruned at step {step}")
         self._go_on()
 
     def _go_on(self) -> None:
@@ -135,16 +135,18 @@ class Tuner:
             if trial.state is TrialState.RUNNING:
                 self._ledger.write(replace(trial, state=TrialState.FAILED, ended_at=self._clock.now(), reason=why))
 
-    def _is_hopeless(self, number: int, run: _Run) -> bool:
-        """Take the trial's new values, and tell whether one of them makes the pruner give it up."""
+    def _take_news(self, number: int, run: _Run) -> int | None:
+        """Take the trial's new values, and return the step at which the pruner gives it up, if it does."""
+        given_up = None
         for step, value in self._values.news(number):
             run.step, run.value = step, value
             place = coarse(step)
-            if step >= 0 and place not in run.reported:
-                run.reported.add(place)
-                if self._advisor.report(number, place, value):
-                    return True
-        return False
+            if step < 0 or place in run.reported:
+                continue
+            run.reported.add(place)
+            if self._advisor.report(number, place, value) and given_up is None:
+                given_up = step
+        return given_up
 
     def _judged(self, number: int, run: _Run, exit_code: int | None, reason: str) -> Trial:
         """Return the trial with what became of it. One that was told to stop was stopped, whatever it says."""

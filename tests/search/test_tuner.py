@@ -164,7 +164,7 @@ class TestPruning:
         tuner.ended(5, 143, "")
         assert stage.ledger is not None
         pruned = stage.ledger.trials[5]
-        assert (pruned.state, pruned.value, pruned.steps) == ("pruned", 0.85, 3)
+        assert (pruned.state, pruned.value, pruned.steps) == ("pruned", 0.1, 4)
         assert stage.runs()[-1] == 6
 
     def test_one_that_was_told_to_stop_is_pruned_even_if_it_ends_well(self, stage: Stage) -> None:
