@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from math import isfinite, isnan
 from pathlib import Path
@@ -21,6 +22,9 @@ RESERVED = 16 << 20
 NAMES = 1000
 """Different names of an attempt's own metrics."""
 
+SERIES = 50_000
+"""Different names of different tasks and trials."""
+
 PROBLEMS = 20
 """Different sentences about what was refused."""
 
@@ -36,7 +40,7 @@ class Points:
         self._clock = clock
         self._size = _mended(descriptor)
         self._names: set[str] = set()
-        self._counts: dict[tuple[Origin, str], int] = {}
+        self._counts: Counter[tuple[str, Origin, str]] = Counter()
         self._problems: set[str] = set()
 
     @classmethod
@@ -52,23 +56,14 @@ class Points:
         Names have been checked.
         """
         names = self._names.union(values)
-        if len(names) > NAMES:
-            raise Refused(f"an experiment may have {NAMES} metrics; this would be one more")
-        lines = [
-            self._line(origin, _LOGGED, name, self._step(origin, name, step), value) for name, value in values.items()
-        ]
-        self._append(lines, LARGEST - RESERVED)
+        if len(names) > NAMES or len(self._counts) > SERIES:
+            raise Refused(f"an experiment may have {NAMES} metrics and {SERIES} series; this would be one more")
+        self._keep(_LOGGED, origin, values, step, LARGEST - RESERVED)
         self._names = names
-        for name in values:
-            self._counts[origin, name] = self._counts.get((origin, name), 0) + 1
 
     def sample(self, origin: Origin, values: Mapping[str, float]) -> None:
         """Keep what a task used; the step is its age in samples. Raises Refused."""
-        counts = {name: self._counts.get((origin, f"/{name}"), 0) for name in values}
-        self._append(
-            [self._line(origin, _SYSTEM, name, counts[name], value) for name, value in values.items()], LARGEST
-        )
-        self._counts.update({(origin, f"/{name}"): count + 1 for name, count in counts.items()})
+        self._keep(_SYSTEM, origin, values, None, LARGEST)
 
     def complain(self, sentence: str) -> None:
         """Keep a sentence about something that was refused, the first time."""
@@ -80,10 +75,14 @@ class Points:
         except Refused:
             return  # the file itself is the problem, and its reader sees that it is full
 
-    def _step(self, origin: Origin, name: str, step: int | None) -> int:
-        return self._counts.get((origin, name), 0) if step is None else step
+    def _keep(self, source: str, origin: Origin, values: Mapping[str, float], step: int | None, limit: int) -> None:
+        keys = [(source, origin, name) for name in values]
+        steps = [self._counts[key] if step is None else step for key in keys]
+        self._append(map(self._line, keys, steps, values.values()), limit)
+        self._counts.update(keys)
 
-    def _line(self, origin: Origin, source: str, name: str, step: int, value: float) -> dict[str, Any]:
+    def _line(self, key: tuple[str, Origin, str], step: int, value: float) -> dict[str, Any]:
+        source, origin, name = key
         told: float | str = value if isfinite(value) else "nan" if isnan(value) else "inf" if value > 0 else "-inf"
         who = {"task": origin.task, "trial": origin.trial}
         return {"at": self._clock.now(), "source": source, **who, "name": name, "step": step, "value": told}

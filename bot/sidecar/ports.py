@@ -25,6 +25,7 @@ IDLE = 600.0
 _CHUNK = 1 << 16
 _CONNECT = 5.0
 _LOCAL = "127.0.0.1"
+_FIRST_FREE = 1024
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,11 @@ def open_doors(pairs: Sequence[tuple[int, int]], with_host_ports: bool) -> tuple
 
 
 def listen(wanted: int) -> socket.socket:
-    """Listen on a port of the loopback: the wanted one, or a free one where that cannot be had. Raises OSError."""
-    for port in (wanted, 0):
+    """Listen on a port of the loopback: the wanted one, or a free one where that cannot be had. Raises OSError.
+
+    Ports of the system cannot be had even as root: a config must not stand in for one of the machine's services.
+    """
+    for port in (wanted, 0) if wanted >= _FIRST_FREE else (0,):
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

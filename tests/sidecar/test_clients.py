@@ -121,7 +121,7 @@ def test_a_refusal_is_an_exception_that_says_why(python: str, sidecar: Beside) -
     assert "is not a workload of this experiment" in run(python, sidecar, ADD_METRICS, workload="run8-1")
 
 
-@pytest.mark.parametrize("arguments", [(), ("127.0.0.1",)], ids=["without a host", "with a host"])
+@pytest.mark.parametrize("arguments", [(), ("127.0.0.1",)], ids=["route", "host"])
 def test_statsd(python: str, sidecar: Beside, arguments: tuple[str, ...]) -> None:
     assert run(python, sidecar, STATSD, *arguments) == ""
     sidecar.end()

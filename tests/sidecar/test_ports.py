@@ -86,6 +86,11 @@ def test_a_host_s_port_is_forwarded_or_another_free_one(tmp_path: Path) -> None:
             assert sidecar.word["ports"] == {str(port): opened}
 
 
+def test_a_config_cannot_have_a_port_of_the_system(tmp_path: Path) -> None:
+    with beside(tmp_path, ports=[[80, 5001]], host_ports=True) as sidecar:
+        assert sidecar.word["ports"]["5001"] >= 1024
+
+
 def test_where_run_and_host_share_the_port_the_run_listens_itself(tmp_path: Path) -> None:
     with beside(tmp_path, ports=[[5001, 5001]], host_ports=True) as sidecar:
         assert sidecar.word["ports"] == {"5001": 5001}
