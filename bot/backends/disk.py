@@ -15,7 +15,7 @@ from bot.backends import processes
 
 _LEAST = 4096
 """Bytes that any file counts: a million empty ones fill a disk too."""
-_AT_ONCE = 5_000
+AT_ONCE = 5_000
 """Files that are looked at in one look: about 30 ms."""
 _REST = 3.0
 """Seconds between a whole round and the next."""
@@ -28,11 +28,11 @@ _HANDLE = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 class Disk:
     """The use of `directories`, and what is left of the disk that the first one lies on.
 
-    A disk that was full before the run began is not the run's fault.
+    A look takes in `at_once` files. A disk that was full before the run began is not the run's fault.
     """
 
-    def __init__(self, directories: Sequence[str]) -> None:
-        self._directories = directories
+    def __init__(self, directories: Sequence[str], at_once: int = AT_ONCE) -> None:
+        self._directories, self._at_once = directories, at_once
         self._round: Iterator[int] | None = None
         self._whole = self._so_far = 0
         self._next_round = 0.0
@@ -46,9 +46,9 @@ class Disk:
         if self._round is None and now >= self._next_round:
             self._round, self._so_far = self._walk(pids), 0
         if self._round is not None:
-            sizes = list(islice(self._round, _AT_ONCE))
+            sizes = list(islice(self._round, self._at_once))
             self._so_far += sum(sizes)
-            if len(sizes) < _AT_ONCE:
+            if len(sizes) < self._at_once:
                 self._whole, self._round, self._next_round = self._so_far, None, now + _REST
         return max(self._whole, self._so_far)
 

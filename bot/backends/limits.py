@@ -6,12 +6,12 @@ ended, with a sentence that says so. Only the CPUs are no reason to end anything
 
 import contextlib
 import resource
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bot.backends import processes, watching
+from bot.backends.base import Machine
 from bot.backends.cgroups import Groups, sweep
 from bot.backends.disk import Disk
 from bot.backends.means import Means, find
@@ -20,10 +20,9 @@ from bot.clock import Clock
 __all__ = ["Cage", "Limits", "Means", "find", "sweep"]
 
 _MB = 1 << 20
-_PROCESSES, _DISK_MB = 4_096, 20_480
 _FIRST = 'echo 1000 >/proc/self/oom_score_adj; exec prlimit "$@"'
 """Should this machine itself run out of memory, it ends these before the bot."""
-_TASKS_OF_ALL = 8
+_OF_ALL, _LEAST_OF_ALL = 8, 1_024
 """How many times its own share of processes a run may start if all others start none: the rlimit counts by user."""
 
 
@@ -33,20 +32,14 @@ class Limits:
 
     memory_mb: int
     cpus: float
-    processes: int = _PROCESSES
-    disk_mb: int = _DISK_MB
-    machine: str = "default"
+    processes: int
+    disk_mb: int
+    machine: str
 
     @staticmethod
-    def of(machine: Mapping[str, Any]) -> "Limits":
-        """Return the limits of a machine type as an order has it."""
-        return Limits(
-            memory_mb=machine["memory_mb"],
-            cpus=machine["cpus"],
-            processes=machine.get("processes", _PROCESSES),
-            disk_mb=machine.get("disk_mb", _DISK_MB),
-            machine=machine["name"],
-        )
+    def of(machine: Machine) -> "Limits":
+        """Return the limits of a machine type."""
+        return Limits(machine.memory_mb, machine.cpus, machine.processes, machine.disk_mb, machine.name)
 
 
 class Cage:
@@ -72,7 +65,7 @@ class Cage:
 
     def wrap(self, argv: Sequence[str]) -> list[str]:
         """Return the command with the limits that every process carries by itself. Its pid stays the same."""
-        most = _TASKS_OF_ALL * max(self._limits.processes, _PROCESSES // _TASKS_OF_ALL)
+        most = max(_OF_ALL * self._limits.processes, _LEAST_OF_ALL)
         own = {
             "core": 0,
             "fsize": _at_most(resource.RLIMIT_FSIZE, self._limits.disk_mb * _MB),
@@ -100,7 +93,8 @@ class Cage:
     def _hold(self, pid: int) -> None:
         self._groups.take(pid)
         if "pids" not in self._enforced and _has_own_users(pid):
-            most = _at_most(resource.RLIMIT_NPROC, self._limits.processes)
+            # Twice, so that a bomb is seen to be beyond its limit before it is stopped at this one.
+            most = _at_most(resource.RLIMIT_NPROC, 2 * self._limits.processes)
             resource.prlimit(pid, resource.RLIMIT_NPROC, (most, most))
 
     def look(self, pids: Callable[[], list[int]], now: float) -> str | None:
@@ -134,9 +128,10 @@ class Cage:
         self._groups.kill()
 
     def close(self) -> None:
-        """Remove the groups. Raises OSError when somebody is still in."""
+        """Remove the groups, and let go of the directories. Raises OSError when somebody is still in."""
         self._count_killed()
         self._enforced = frozenset()
+        self._disk = Disk(())
         self._groups.remove()
 
     def _count_killed(self) -> None:
@@ -148,7 +143,7 @@ class Cage:
         if "pids" in self._enforced:
             is_beyond = self._groups.refused_processes() > 0
         else:
-            is_beyond = watching.threads(pids(), self._limits.processes) >= self._limits.processes
+            is_beyond = watching.threads(pids(), self._limits.processes) > self._limits.processes
         return f"more than {self._of(self._limits.processes, 'processes and threads')}" if is_beyond else None
 
     def _look_at_memory(self, pids: Callable[[], list[int]]) -> str | None:

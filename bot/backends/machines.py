@@ -4,10 +4,11 @@
     capacity: {cpus: 16, memory: 64GB, gpus: 1}
     types:
       small: {cpus: 2, memory: 4GB, environment: /opt/envs/sklearn}
-      large: {cpus: 8, memory: 32GB, gpus: 1, environment: /opt/envs/torch}
+      large: {cpus: 8, memory: 32GB, gpus: 1, disk: 50GB, processes: 2000, environment: /opt/envs/torch}
 
-`environment` is the path of a virtual environment or prefix; without one a run has the system's python3. Without
-`capacity` all of this machine may be used.
+`disk` is what each of its tasks may write, `processes` how many processes and threads it may have. `environment` is
+the path of a virtual environment or prefix; without one a run has the system's python3. Without `capacity` all of this
+machine may be used.
 """
 
 import os
@@ -24,6 +25,7 @@ from bot.backends.base import Capacity, Machine
 
 _DEFAULT = "default"
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*(MB|MiB|M|GB|GiB|G|TB|TiB|T)", re.I)
+_LEAST_PROCESSES = 16
 _MEGABYTES = {"m": 1, "g": 1 << 10, "t": 1 << 20}
 
 
@@ -113,13 +115,15 @@ def _parse(content: Mapping[str, Any]) -> Machines:
 
 def _machine(name: str, value: Mapping[str, Any]) -> Machine:
     where = f"`{name}`"
-    _known_keys(value, {"cpus", "memory", "gpus", "environment"}, where)
+    _known_keys(value, {"cpus", "memory", "gpus", "disk", "processes", "environment"}, where)
     return Machine(
         name=name,
         cpus=_positive(value.get("cpus", 1), f"{where}: `cpus`"),
         memory_mb=_megabytes(value.get("memory"), f"{where}: `memory`"),
         gpus=_count(value.get("gpus", 0), f"{where}: `gpus`"),
         environment=_environment(value.get("environment"), where),
+        disk_mb=_megabytes(value["disk"], f"{where}: `disk`") if "disk" in value else Machine.disk_mb,
+        processes=_enough(value.get("processes", Machine.processes), f"{where}: `processes`"),
     )
 
 
@@ -178,6 +182,13 @@ def _count(value: object, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise MachinesError(f"{where} must be a whole number, not {value!r}")
     return value
+
+
+def _enough(value: object, where: str) -> int:
+    """The walls and a shell are a handful already."""
+    if _count(value, where) < _LEAST_PROCESSES:
+        raise MachinesError(f"{where} must be {_LEAST_PROCESSES} or more, not {value!r}")
+    return _count(value, where)
 
 
 def _megabytes(value: object, where: str) -> int:

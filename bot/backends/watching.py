@@ -12,14 +12,14 @@ _SHARED = "dev/shm"
 
 
 def threads(pids: Iterable[int], enough: int) -> int:
-    """Return how many processes and threads these are; not all of them once there are `enough`."""
+    """Return how many processes and threads these are; not all of them once there are more than `enough`."""
     found = 0
     for pid in pids:
         try:
             found += int(processes.read(f"/proc/{pid}/stat").rpartition(")")[2].split()[17])
         except (OSError, IndexError):
             continue
-        if found >= enough:
+        if found > enough:
             break
     return found
 

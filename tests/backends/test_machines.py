@@ -37,6 +37,13 @@ def test_types_are_found_by_name(tmp_path: Path, environment: Path) -> None:
     assert machines.capacity == Capacity(16, 65_536, 1)
 
 
+def test_disk_and_processes_have_defaults_and_can_be_said(tmp_path: Path) -> None:
+    machines = load(tmp_path, "types: {a: {memory: 1GB}, b: {memory: 1GB, disk: 50GB, processes: 2000}}")
+    a, b = machines.find("a")[0], machines.find("b")[0]
+    assert (a.disk_mb, a.processes) == (20_480, 4_096)
+    assert (b.disk_mb, b.processes) == (51_200, 2_000)
+
+
 def test_an_unknown_type_names_the_known_ones(tmp_path: Path, environment: Path) -> None:
     with pytest.raises(UnknownMachine, match=r"no machine type 'K80' here; there are: large, small"):
         load(tmp_path, FILE % environment).find("K80")
@@ -73,6 +80,9 @@ def test_the_first_type_is_the_default_and_this_machine_the_capacity(tmp_path: P
         ("{types: {a: {memory: 1MB, cpus: .inf}}}", "above 0"),
         ("{types: {a: {memory: 1MB, cpus: yes}}}", "above 0, not True"),
         ("{types: {a: {memory: 1MB, gpus: -1}}}", "whole number, not -1"),
+        ("{types: {a: {memory: 1MB, disk: 4}}}", "`a`: `disk` must be a size such as 512MB or 4GB, not 4"),
+        ("{types: {a: {memory: 1MB, processes: 2}}}", "`a`: `processes` must be 16 or more, not 2"),
+        ("{types: {a: {memory: 1MB, processes: many}}}", "`a`: `processes` must be a whole number"),
         ("{types: {a: {memory: 1MB, cpu: 1}}}", "`a`: unknown key `cpu`; there are: cpus"),
         ("{types: {a: {memory: 1MB}}, default: b}", "not among the types: a"),
         ("{types: {a: {memory: 2GB}}, capacity: {memory: 1GB}}", "`a` is larger than all there is"),
