@@ -93,7 +93,7 @@ class App:
         settings, database, clock, backend = self.settings, self.database, self.clock, self.backend
         credentials = Credentials(settings.app_id, settings.private_key, settings.api_url, clock)
         git = GitCache(settings.data_dir / "git", settings.web_url)
-        workload = Workload(settings.data_dir, settings.web_url, git, self.machines)
+        workload = Workload(settings.data_dir, settings.web_url, git, self.machines, backend.capabilities)
         reader = self._reader or self._own_reader()
         pictures = PictureStore(settings.data_dir / "images", reader)
         forge = Forge(credentials, Pacer(clock), clock)

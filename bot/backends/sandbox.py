@@ -31,6 +31,8 @@ _ETC = (
     *("ssl/certs", "ssl/openssl.cnf", "ca-certificates", "pki/tls/certs", "pki/ca-trust/extracted", "OpenCL"),
 )
 """What programs need of /etc. No passwords, no keys, no host's configuration."""
+_SYS = (PurePosixPath("/sys/devices/system/cpu"), PurePosixPath("/sys/devices/system/node"))
+"""What BLAS libraries and MPI look up to know how many cores there are, and how they lie."""
 
 BOOTSTRAP = 'eval "$(/bin/cat)"; [ -n "$READY" ] || exit 125; unset READY; exec </dev/null; /bin/sh -c "$1"; exit $?'
 """The first process of a run: it waits for its environment (which ends with READY), so that not a line of the run is
@@ -137,6 +139,8 @@ def walls(sandbox: Sandbox) -> Iterator[str]:
         elif path.exists():
             yield from ("--ro-bind", str(path), str(path))
     yield from ("--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm")  # noqa: S108 - its own
+    for shown in _SYS:
+        yield from (*_directories(shown.parent), "--ro-bind-try", str(shown), str(shown))
     for name in _ETC:
         yield from _directories(PurePosixPath("/etc", name).parent)
         yield from ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")

@@ -12,9 +12,13 @@ class Policy:
     """What the default branch allows, whatever a branch's own config says.
 
     `default_branch` is built without being asked for; others must be selected by a filter or a pull request.
+    `secrets` are the names that the default branch's config gives to experiments, `pulls_write_storage` tells whether
+    it lets other code than its own write to the project's storage.
     """
 
     default_branch: str
+    secrets: frozenset[str] = frozenset()
+    pulls_write_storage: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,26 @@ class Trigger:
     def tag(self) -> str | None:
         """The tag's name, None for a branch."""
         return self.ref.removeprefix("refs/tags/") if self.ref.startswith("refs/tags/") else None
+
+
+@dataclass(frozen=True)
+class Grants:
+    """What a run may have: these secrets; storage that keeps what it writes. `is_default_branch`: the code is its."""
+
+    secrets: frozenset[str]
+    keeps_storage: bool
+    is_default_branch: bool
+
+
+def grants(config: Config, policy: Policy, trigger: Trigger) -> Grants:
+    """Return what the runs of `config` may have.
+
+    Only what was pushed to the default branch decides by itself. Everything else (a branch, a pull request, a merge
+    group, a tag) may have what the default branch's config allows: nobody gives a right to himself.
+    """
+    if trigger.kind is EventKind.PUSHES and trigger.branch == policy.default_branch:
+        return Grants(config.secret_names(), keeps_storage=True, is_default_branch=True)
+    return Grants(policy.secrets, keeps_storage=policy.pulls_write_storage, is_default_branch=False)
 
 
 class Decision(StrEnum):

@@ -153,6 +153,21 @@ class GitCache:
             with self._locked(repository) as lock:
                 self._fetch_commit(_Git(self, repository, token, lock), sha, ref)
 
+    def branch_head(self, repository: RepositoryId, branch: str, token: str | None) -> str:
+        """Return the SHA of the newest commit of a branch, which is local then, as `fetch_commit` would make it.
+
+        Raises CommitAbsent when there is no such branch.
+        """
+        ref = f"refs/heads/{branch}"
+        if not _REF.fullmatch(ref):
+            raise GitError(f"{branch!r} is not a branch's name")
+        with self._locked(repository) as lock:
+            git = _Git(self, repository, token, lock)
+            git.fetch(f"+{ref}:refs/newest", depth=1, is_filtered=True)
+            sha = git.run("rev-parse", "refs/newest^{commit}").decode().strip()
+            git.run("update-ref", f"refs/commits/{sha}", sha)
+        return sha
+
     def read_file(self, repository: RepositoryId, sha: str, path: str, max_bytes: int, token: str | None) -> bytes:
         """Return a regular file's content at that commit, links never followed.
 

@@ -9,15 +9,16 @@ from dataclasses import asdict, dataclass
 
 from bot.clock import DAY, HOUR, MINUTE, SECOND, Clock
 from bot.core import events
-from bot.core.config import CONFIG_PATHS, MAX_BYTES, EventKind, Loaded, Problem, is_ours, load
-from bot.core.plan import Decision, Plan, Policy, Trigger, is_watched, plan
+from bot.core.config import CONFIG_PATHS, MAX_BYTES, EventKind, Loaded, Problem, Step, is_ours, load
+from bot.core.matrix import Cell
+from bot.core.plan import Decision, Grants, Plan, Policy, Trigger, grants, is_watched, plan
 from bot.core.states import Observation, State
 from bot.forge.credentials import Credentials
 from bot.forge.errors import ForgeError, Refused
-from bot.forge.git import Denied, FileAbsent, FileError, GitCache, GitError, RepositoryId
+from bot.forge.git import CommitAbsent, Denied, FileAbsent, FileError, GitCache, GitError, RepositoryId
 from bot.store import commits, deliveries, experiments
 from bot.store.database import Busy, Database, Transaction
-from bot.store.schema import Attempt, Commit, Delivery, Pull, Repository
+from bot.store.schema import Attempt, Commit, Delivery, Pull, Repository, Run
 from bot.worker.workload import Workload
 
 _AT_ONCE = 20
@@ -50,6 +51,16 @@ class Request:
     compare_with: str | None
     number: int = 0
     updated_at: str = ""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A step, or a cell of its matrix, at its place in the workflow."""
+
+    step: Step
+    cell: Cell | None
+    position: int
+    granted: Grants
 
 
 class Intake:
@@ -163,10 +174,22 @@ class Intake:
             self._supersede(request)
             return Outcome("ignored", "this commit has no config")
         path, loaded = found
-        policy = Policy(default_branch=request.repository.default_branch)
         trigger = Trigger(request.kind, request.ref, request.number, self._changed(where, request, loaded, token))
+        policy = self._policy(where, request, trigger, token)
         title = self._git.commit_info(where, request.sha, token).subject
         return self._write(request, path, loaded, policy, trigger, title)
+
+    def _policy(self, where: RepositoryId, request: Request, trigger: Trigger, token: str) -> Policy:
+        """Return what the default branch allows, as it stands now; itself it allows by the config that was pushed."""
+        branch = request.repository.default_branch
+        if trigger.kind is EventKind.PUSHES and trigger.branch == branch:
+            return Policy(branch)
+        try:
+            found = self._config(where, self._git.branch_head(where, branch, token), token)
+        except CommitAbsent:
+            return Policy(branch)
+        config = None if found is None else found[1].config
+        return Policy(branch) if config is None else Policy(branch, config.secret_names(), config.pulls_write_storage)
 
     def _config(self, where: RepositoryId, sha: str, token: str) -> tuple[str, Loaded] | None:
         """Return the first config that is ours, with its problems; None when the commit has none."""
@@ -198,6 +221,7 @@ class Intake:
         self, request: Request, path: str, loaded: Loaded, policy: Policy, trigger: Trigger, title: str
     ) -> Outcome:
         planned = None if loaded.config is None else plan(loaded.config, policy, trigger)
+        granted = None if loaded.config is None else grants(loaded.config, policy, trigger)
         if not (is_watched(policy, trigger) if planned is None else planned.is_reported):
             return Outcome("ignored", f"{request.ref} is not built: no filter selects it")
         with self._database.write() as tx:
@@ -207,9 +231,9 @@ class Intake:
             pull = _see_pull(tx, request, repository)
             if pull is not None:
                 commits.see_pull_head(tx, commit, request.number, trigger.branch or "", request.updated_at)
-            if planned is not None:
+            if planned is not None and granted is not None:
                 is_now = pull is None or (pull.is_open and pull.head_sha == request.sha)
-                self._write_runs(tx, request, repository, commit, planned, is_now=is_now)
+                self._write_runs(tx, request, repository, commit, planned, granted, is_now=is_now)
             if pull is not None:
                 experiments.cancel_pull(tx, pull, _why_cancelled(pull))
             commits.touch(tx, commit.id)
@@ -225,6 +249,7 @@ class Intake:
         repository: Repository,
         commit: Commit,
         planned: Plan,
+        granted: Grants,
         *,
         is_now: bool,
     ) -> None:
@@ -235,14 +260,32 @@ class Intake:
             run = experiments.see_run(tx, commit, chosen.workflow.name, chosen.position, skipped, now)
             experiments.see_trigger(tx, run, request.trigger_event, request.ref, request.number, now)
             for position, step in enumerate(chosen.workflow.steps):
-                experiment = experiments.find_experiment(tx, run, step.name)
-                if experiment is None:
-                    row = self._workload.experiment(run.id, position, step, now)
-                    experiment = experiments.add_experiment(tx, row)
-                number = _next_number(experiments.newest_attempt(tx, experiment.id), is_now=is_now)
-                if run.skipped is None and number is not None:
-                    attempt = self._workload.attempt(repository, commit, experiment, step, number, request.ref, now)
-                    self._add_attempt(tx, attempt, experiment.refusal)
+                for cell in step.matrix or (None,):
+                    variant = Variant(step, cell, position, granted)
+                    self._write_experiment(tx, request, repository, commit, run, variant, is_now=is_now)
+
+    def _write_experiment(
+        self,
+        tx: Transaction,
+        request: Request,
+        repository: Repository,
+        commit: Commit,
+        run: Run,
+        variant: Variant,
+        *,
+        is_now: bool,
+    ) -> None:
+        now, step, cell, granted = self._clock.now(), variant.step, variant.cell, variant.granted
+        experiment = experiments.find_experiment(tx, run, step.name, "" if cell is None else cell.label)
+        if experiment is None:
+            row = self._workload.experiment(run.id, variant.position, step, cell, granted, now)
+            experiment = experiments.add_experiment(tx, row)
+        number = _next_number(experiments.newest_attempt(tx, experiment.id), is_now=is_now)
+        if run.skipped is None and number is not None:
+            attempt = self._workload.attempt(
+                repository, commit, experiment, step, cell, granted, number, request.ref, now
+            )
+            self._add_attempt(tx, attempt, experiment.refusal)
 
     def _add_attempt(self, tx: Transaction, attempt: Attempt, refusal: str) -> None:
         """Store an attempt; one that this version cannot run ends where it begins, and says so."""

@@ -1,14 +1,27 @@
 """From a step of a config to rows: what an experiment is, and the frozen spec of an attempt at it."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from bot.backends.base import AttemptSpec, Code, TaskGroup, to_json
+from bot.backends.base import AttemptSpec, Capabilities, Code, Fetch, Image, Mode, Opening, TaskGroup, to_json
 from bot.backends.machines import Machines, UnknownMachine
 from bot.backends.sandbox import PathRefused, artifacts_path
-from bot.core.config import SingleNodeParams, Step
-from bot.core.plan import caveats
+from bot.core.config import (
+    AnyParams,
+    GrpcParams,
+    MpiParams,
+    Reporting,
+    Role,
+    SearchParams,
+    SingleNodeParams,
+    Step,
+    Workspace,
+)
+from bot.core.matrix import Cell
+from bot.core.plan import Grants, caveats
+from bot.core.roles import MASTER, PARAMETER_SERVER, TUNER, WORKER
 from bot.forge.git import GitCache, RepositoryId
 from bot.metrics.reader import Root
 from bot.store.experiments import new_public_id
@@ -20,22 +33,34 @@ _STORAGE = "/storage"
 _WORKSPACE = "/workspace"
 
 
+class Refused(Exception):
+    """The experiment cannot be run by this bot; the message says why, for whoever wrote the config."""
+
+
 class Workload:
     """Knows the machines, the directories and the addresses that a spec names."""
 
-    def __init__(self, data_dir: Path, web_url: str, git: GitCache, machines: Machines) -> None:
+    def __init__(
+        self, data_dir: Path, web_url: str, git: GitCache, machines: Machines, capabilities: Capabilities
+    ) -> None:
         self._data_dir, self._web_url = data_dir, web_url
-        self._git, self._machines = git, machines
+        self._git, self._machines, self._capabilities = git, machines, capabilities
 
-    def experiment(self, run_id: int, position: int, step: Step, now: int) -> Experiment:
-        """Return a new row for a step, with all that its config says of it."""
-        row = Experiment(public_id=new_public_id(now), run_id=run_id, step=step.name, variant="", position=position)
+    def experiment(
+        self, run_id: int, position: int, step: Step, cell: Cell | None, grants: Grants, now: int
+    ) -> Experiment:
+        """Return a new row for a step, or for a cell of its matrix, with all that its config says of it."""
+        row = Experiment(public_id=new_public_id(now), run_id=run_id, step=step.name, position=position)
+        row.variant = "" if cell is None else cell.label
         row.kind, row.created_at = step.kind, now
-        row.params = _shown(asdict(step.params))
+        row.reports_each = step.report is Reporting.EACH
+        row.params = _shown(asdict(step.params)) | ({} if cell is None else {"matrix": dict(cell.values)})
         row.gates = [asdict(gate) for gate in step.gates]
-        row.notes, row.refusal = list(caveats(step.params)), step.params.unsupported()
-        if not row.refusal and isinstance(step.params, SingleNodeParams):
-            self._see_machine(row, step.params)
+        row.notes, row.refusal = list(caveats(step.params)), ""
+        try:
+            row.notes += self._check(step.params, grants)
+        except Refused as error:
+            row.refusal = str(error)
         return row
 
     def attempt(
@@ -44,6 +69,8 @@ class Workload:
         commit: Commit,
         experiment: Experiment,
         step: Step,
+        cell: Cell | None,
+        grants: Grants,
         number: int,
         ref: str,
         now: int,
@@ -52,19 +79,30 @@ class Workload:
         row = Attempt(experiment_id=experiment.id, number=number, created_at=now)
         row.backend_id = f"{experiment.public_id}-{number}"
         row.spec = {"groups": [], "timeout": 0.0}
-        if not experiment.refusal and isinstance(step.params, SingleNodeParams):
-            row.spec = to_json(self._spec(row, repository, commit, experiment, step.params, ref))
+        if not experiment.refusal:
+            environment = self._environment(repository, commit, experiment, step.params, ref)
+            if cell is not None:
+                environment |= cell.environment()
+            row.spec = to_json(self._spec(row, repository, commit, experiment, step.params, grants, environment))
         return row
 
-    def _see_machine(self, row: Experiment, params: SingleNodeParams) -> None:
-        """Refuse what no machine of ours can give, and note what its reader should know."""
+    def _check(self, params: AnyParams, grants: Grants) -> list[str]:
+        """Raise Refused for what this bot cannot give, and return what a reader of the results should know."""
+        mode = _mode(params)
+        if mode not in self._capabilities.modes:
+            raise Refused(f"this needs isolation, and there is none here: {self._capabilities.isolation}")
+        missing = sorted(params.secret_names() - grants.secrets)
+        if missing:
+            raise Refused(
+                f"the secret `{missing[0]}` is not given to this code: only what the default branch's config names"
+                " may be used elsewhere"
+            )
         try:
             artifacts_path(params.artifacts)
-            _, note = self._machines.find(params.machine_type)
+            notes = [self._machines.find(role.machine_type)[1] for role in params.roles()]
         except (UnknownMachine, PathRefused) as error:
-            row.refusal = str(error)
-        else:
-            row.notes = [*row.notes, note] if note else row.notes
+            raise Refused(str(error)) from None
+        return list(dict.fromkeys(note for note in notes if note))
 
     def _spec(
         self,
@@ -72,16 +110,17 @@ class Workload:
         repository: Repository,
         commit: Commit,
         experiment: Experiment,
-        params: SingleNodeParams,
-        ref: str,
+        params: AnyParams,
+        grants: Grants,
+        environment: Mapping[str, str],
     ) -> AttemptSpec:
-        machine, _ = self._machines.find(params.machine_type)
         where = RepositoryId(repository.github_id, repository.owner, repository.name)
-        environment = self._environment(repository, commit, experiment, params, ref)
+        trust = "default-branch" if grants.is_default_branch else "other-branches"
+        is_search = isinstance(params, SearchParams) and params.search is not None
         return AttemptSpec(
             id=attempt.backend_id,
-            groups=(TaskGroup("worker", 1, params.command, machine),),
-            code=None if params.workspace.is_empty else Code(str(self._git.directory(where)), commit.sha),
+            groups=tuple(self._groups(params)),
+            code=Code(str(self._git.directory(where)), commit.sha) if params.workspace.is_this_commit else None,
             env={**environment, "PS_JOB_ID": attempt.backend_id},
             timeout=params.timeout_seconds or _DEFAULT_TIMEOUT,
             run_dir=str(self._data_dir / "runs" / experiment.public_id / str(attempt.number)),
@@ -89,10 +128,53 @@ class Workload:
             workdir=_in_workspace(params.workdir or "."),
             artifacts=artifacts_path(params.artifacts),
             labels={"repository": f"{repository.owner}/{repository.name}", "sha": commit.sha},
+            mode=_mode(params),
+            cache_dir=str(self._data_dir / "cache" / trust / str(repository.github_id)),
+            keeps_storage=grants.keeps_storage,
+            keeps_workspace=params.keep_workspace,
+            fetches=tuple(_fetches(params)),
+            ports=tuple(Opening(port.host, port.container) for port in params.ports),
+            search=params.search.to_json() if is_search else None,  # type: ignore[union-attr] # is_search says so
+            secrets=tuple(sorted(params.secret_names())),
+        )
+
+    def _groups(self, params: AnyParams) -> Iterator[TaskGroup]:
+        """Yield the groups of tasks; the first is what people mean by "the experiment"."""
+        match params:
+            case SingleNodeParams():
+                (role,) = params.roles()
+                yield self._group(WORKER, role)
+            case GrpcParams():
+                yield self._group(WORKER, params.worker)
+                if params.parameter_server is not None:
+                    # Parameter servers never end by themselves: the workers decide.
+                    yield self._group(PARAMETER_SERVER, params.parameter_server, decides=False)
+            case MpiParams():
+                yield self._group(MASTER, params.master)
+                yield self._group(WORKER, params.worker, decides=False)
+            case SearchParams() if params.tuning_command is None:
+                yield self._group(WORKER, params.worker, command=params.command)
+            case SearchParams():
+                tuner = params.server or params.worker
+                yield self._group(TUNER, tuner, command=params.tuning_command, count=1)
+                yield self._group(WORKER, params.worker)
+
+    def _group(
+        self, role: str, given: Role, *, decides: bool = True, command: str | None = None, count: int | None = None
+    ) -> TaskGroup:
+        machine, _ = self._machines.find(given.machine_type)
+        return TaskGroup(
+            role,
+            count or given.count,
+            command or given.command or "",
+            machine,
+            decides,
+            _image(given),
+            None if given.workdir is None else _in_workspace(given.workdir),
         )
 
     def _environment(
-        self, repository: Repository, commit: Commit, experiment: Experiment, params: SingleNodeParams, ref: str
+        self, repository: Repository, commit: Commit, experiment: Experiment, params: AnyParams, ref: str
     ) -> dict[str, str]:
         """Return what a run sees: the config's own variables, and the ancestor's under its names."""
         return {
@@ -100,11 +182,59 @@ class Workload:
             "PS_GRADIENT_CI_GIT_REF": ref,
             "PS_GRADIENT_CI_GIT_SHA": commit.sha,
             "PS_GRADIENT_CI_GIT_REPO_URL": f"{self._web_url}/{repository.owner}/{repository.name}",
-            "PS_MODEL_PATH": params.model_path or artifacts_path(params.artifacts),
+            "PS_MODEL_PATH": params.model_path or _default_model_path(experiment, params),
             "PS_JOBSPACE": _STORAGE,
             "EXPERIMENT_NAME": params.name or experiment.step,
             "PAPERSPACE_EXPERIMENT_ID": experiment.public_id,
         }
+
+
+def _mode(params: AnyParams) -> Mode:
+    match params:
+        case GrpcParams():
+            return Mode.GRPC
+        case MpiParams():
+            return Mode.MPI
+        case SearchParams():
+            return Mode.SEARCH if params.search is not None else Mode.STUDY
+    return Mode.SINGLE
+
+
+def _default_model_path(experiment: Experiment, params: AnyParams) -> str:
+    """The ancestor's: several machines can only meet in the storage."""
+    if isinstance(params, GrpcParams | MpiParams):
+        return f"{_STORAGE}/models/{experiment.public_id}/"
+    return artifacts_path(params.artifacts)
+
+
+def _image(role: Role) -> Image | None:
+    if role.container is None and role.dockerfile is None:
+        return None
+    registry = role.registry
+    return Image(role.container or "", role.user, registry.url, registry.username, registry.password, role.dockerfile)
+
+
+def _fetches(params: AnyParams) -> Iterator[Fetch]:
+    """Yield what comes from elsewhere: the workspace where it is another's, then the datasets."""
+    if not (params.workspace.is_this_commit or params.workspace.is_empty):
+        yield _workspace(params.workspace)
+    for dataset in params.datasets:
+        yield Fetch(
+            dataset.uri,
+            dataset.name,
+            version_id=dataset.version_id,
+            etag=dataset.etag,
+            access_key_id=dataset.access_key_id,
+            secret_access_key=dataset.secret_access_key,
+        )
+
+
+def _workspace(workspace: Workspace) -> Fetch:
+    """The ancestor has one pair of credentials for both: of a bucket they are the access key and its secret."""
+    uri = workspace.source or ""
+    if uri.startswith("s3://"):
+        return Fetch(uri, access_key_id=workspace.username, secret_access_key=workspace.password)
+    return Fetch(uri, ref=workspace.ref, username=workspace.username, password=workspace.password)
 
 
 def _in_workspace(workdir: str) -> str:
@@ -118,8 +248,8 @@ _HIDDEN = frozenset({"password", "access_key_id", "secret_access_key"})
 
 def _shown(value: Any) -> Any:
     """Return a config's values without its credentials: rows are shown on pages."""
-    if isinstance(value, dict):
-        return {key: _shown(item) for key, item in value.items() if key not in _HIDDEN}
+    if isinstance(value, Mapping):
+        return {str(key): _shown(item) for key, item in value.items() if key not in _HIDDEN}
     if isinstance(value, list | tuple):
         return [_shown(item) for item in value]
     return value
@@ -130,7 +260,7 @@ def metric_roots(spec: AttemptSpec) -> list[Root]:
 
     A model path outside `/artifacts` and `/storage` lies in the workspace, which is gone after the run: it has none.
     """
-    artifacts = Path(spec.run_dir) / "worker-0" / "artifacts"
+    artifacts = Path(spec.run_dir) / "artifacts"
     roots, model = [Root(artifacts)], PurePosixPath(spec.env["PS_MODEL_PATH"])
     for mount, directory in ((spec.artifacts, artifacts), (_STORAGE, Path(spec.storage_dir))):
         if model.is_relative_to(mount) and model != PurePosixPath(mount):
