@@ -87,11 +87,13 @@ def _object_or_folder(store: Store, location: Location, fetch: Fetch) -> Content
     try:
         found = store.head(location, fetch.version_id)
     except Absent:
-        # `s3://bucket/folder` without the last stroke means the folder, as it always did.
-        if fetch.version_id is None and next(store.listing(Location(location.bucket, f"{location.key}/")), None):
-            return _folder(store, Location(location.bucket, f"{location.key}/"), fetch)
         version = f" of version {fetch.version_id}" if fetch.version_id else ""
-        raise Refused(f"there is no {location}{version}") from None
+        absent = Refused(f"there is no {location}{version}")
+        try:
+            # `s3://bucket/folder` without the last stroke means the folder, as it always did.
+            return _folder(store, Location(location.bucket, f"{location.key}/"), fetch)
+        except Refused:
+            raise absent from None
     if fetch.etag is not None and bare(fetch.etag) != found.etag:
         raise Refused(f"its etag is {found.etag}, the config says {bare(fetch.etag)}")
     # Whoever may ask for the object's head may read it, so this needs no name of who asked.

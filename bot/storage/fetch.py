@@ -13,6 +13,7 @@ this program has named it: lock it at once, for the whole run. The workspace has
 commit as `version_id`. The program may be killed at any moment.
 """
 
+import contextlib
 import errno
 import json
 import os
@@ -40,16 +41,18 @@ def main() -> None:
     os.umask(0o022)
     request = Request.from_json(json.loads(sys.stdin.buffer.read()))
     output = Output(sys.stdout.fileno(), request.secrets)
-    output.end(_outcome(request, output))
-    # Threads that still wait for a server are of no interest any more.
-    os._exit(0)
+    with contextlib.ExitStack() as held:
+        output.end(outcome(request, output, held))
+        # Threads that still wait for a server are of no interest any more.
+        os._exit(0)
 
 
-def _outcome(request: Request, output: Output) -> dict[str, Any]:
-    """Fetch everything; return the last word."""
+def outcome(request: Request, output: Output, held: contextlib.ExitStack) -> dict[str, Any]:
+    """Fetch everything; return the last word. The datasets' locks are `held`."""
     label = "fetching"
     try:
         cache = Cache(request.cache_dir, request.cache_bytes, SystemClock())
+        held.callback(cache.close)
         cache.sweep()
         done = []
         for fetch in request.fetches:

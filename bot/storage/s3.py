@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 SCHEME = "s3://"
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 """No ARN: one would choose the server that is asked."""
-_TRIES, _CONNECT, _READ = 5, 10, 20
-"""Attempts of a request, seconds each may wait: a server that is away is given up after about a minute."""
+_TRIES, _CONNECT, _READ = 3, 10, 15
+"""Attempts of a request, seconds each may wait: a server that is away is given up after 50 of them."""
 _DOWNLOADS, _THREADS, _QUEUED = 3, 4, 200
-"""Attempts for a stream that breaks, requests at once, files handed over at once."""
+"""Attempts for a stream that breaks (each with the tries above), requests at once, files handed over at once."""
 _ABSENT = {"404", "NoSuchKey", "NoSuchBucket", "NoSuchVersion", "NotFound"}
 _DENIED = {
     *("401", "403", "AccessDenied", "AllAccessDisabled", "InvalidAccessKeyId", "SignatureDoesNotMatch"),
@@ -76,7 +76,7 @@ class Store:
     def head(self, location: Location, version_id: str | None = None) -> Object:
         """Return the object. Raises Absent, Refused, Unavailable."""
         version: dict[str, Any] = {"VersionId": version_id} if version_id else {}
-        with explained(location):
+        with explained(f"{location} of version {shown(version_id)}" if version_id else location):
             answer = self._client.head_object(Bucket=location.bucket, Key=location.key, **version)
             return Object(
                 location.key, bare(answer["ETag"]), answer["ContentLength"], version_id or answer.get("VersionId")
@@ -149,7 +149,7 @@ def client(endpoint_url: str | None, region: str, access_key: str | None, secret
 
 
 @contextlib.contextmanager
-def explained(location: Location | None) -> Iterator[None]:
+def explained(location: Location | str | None) -> Iterator[None]:
     """Turn what boto3 raises into Absent, Refused or Unavailable, in our words: theirs may show what was signed."""
     from boto3.exceptions import Boto3Error  # noqa: PLC0415
     from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError  # noqa: PLC0415

@@ -23,9 +23,15 @@ class Tree:
     what a chain of links means is not to be read off their texts. Raises Refused for all that is not safe.
     """
 
-    def __init__(self, root: Path, max_bytes: int, tick: Callable[[int], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        max_bytes: int,
+        tick: Callable[[int], None] = lambda _: None,
+        most_entries: int = MOST_ENTRIES,
+    ) -> None:
         """`tick` is told the number of bytes so far."""
-        self._root, self._max_bytes, self._tick = root, max_bytes, tick
+        self._root, self._max_bytes, self._tick, self._most_entries = root, max_bytes, tick, most_entries
         self._entries = self._bytes = 0
         self._folders = {root}
         self._links: dict[Path, str] = {}
@@ -36,20 +42,16 @@ class Tree:
             self._make(path, name)
 
     def place(self, name: str, size: int) -> Path:
-        """Return where a file of `size` bytes that somebody else writes shall lie. The folders above it are made."""
+        """Return where a file of `size` bytes that somebody else writes shall lie. It is there, and empty."""
         path = self._file_path(name)
+        os.close(self._new(path, name, 0o644))
         self._count(size)
         return path
 
     def file(self, name: str, source: IO[bytes], *, is_executable: bool = False) -> None:
         """Write a file, stopped in the middle when all together become too large."""
         path = self._file_path(name)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            descriptor = os.open(path, flags, 0o755 if is_executable else 0o644)
-        except FileExistsError:
-            raise Refused(f"{shown(name)} is in it twice") from None
-        with os.fdopen(descriptor, "wb") as target:
+        with os.fdopen(self._new(path, name, 0o755 if is_executable else 0o644), "wb") as target:
             while chunk := source.read(_CHUNK):
                 self._count(len(chunk))
                 target.write(chunk)
@@ -91,6 +93,12 @@ class Tree:
         self._count_entry()
         return path
 
+    def _new(self, path: Path, name: str, mode: int) -> int:
+        try:
+            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        except FileExistsError:
+            raise Refused(f"{shown(name)} is in it twice") from None
+
     def _path(self, name: str) -> Path | None:
         """Return the path of a name; None for the root itself."""
         parts = [part for part in name.removesuffix("/").split("/") if part != "."]
@@ -115,8 +123,8 @@ class Tree:
 
     def _count_entry(self) -> None:
         self._entries += 1
-        if self._entries > MOST_ENTRIES:
-            raise Refused(f"it has more than {MOST_ENTRIES} files and folders")
+        if self._entries > self._most_entries:
+            raise Refused(f"it has more than {self._most_entries} files and folders")
 
     def _count(self, size: int) -> None:
         self._bytes += size
