@@ -28,11 +28,15 @@ _HANDLE = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 class Disk:
     """The use of `directories`, and what is left of the disk that the first one lies on.
 
-    A look takes in `at_once` files. A disk that was full before the run began is not the run's fault.
+    Of `shared` directories, which others use too, only what was changed `since` (seconds since 1970) counts, by the one
+    time of a file that nobody can set. A look takes in `at_once` files. A disk that was full before the run began is
+    not the run's fault.
     """
 
-    def __init__(self, directories: Sequence[str], at_once: int = AT_ONCE) -> None:
-        self._directories, self._at_once = directories, at_once
+    def __init__(
+        self, directories: Sequence[str], shared: Sequence[str] = (), since: float = 0.0, at_once: int = AT_ONCE
+    ) -> None:
+        self._directories, self._shared, self._since, self._at_once = directories, shared, since, at_once
         self._round: Iterator[int] | None = None
         self._whole = self._so_far = 0
         self._next_round = 0.0
@@ -59,10 +63,11 @@ class Disk:
     def _walk(self, pids: Callable[[], Iterable[int]]) -> Iterator[int]:
         seen: set[tuple[int, int]] = set()
         devices = set()
-        for directory in self._directories:
+        all_of_them = [(path, 0.0) for path in self._directories] + [(path, self._since) for path in self._shared]
+        for directory, since in all_of_them:
             with contextlib.suppress(OSError):
                 devices.add(Path(directory).stat().st_dev)
-                yield from _tree(directory, seen)
+                yield from _tree(directory, seen, since)
         for pid in pids():
             yield from _nameless(pid, devices, seen)
 
@@ -75,15 +80,18 @@ class Disk:
         return False
 
 
-def _tree(root: str, seen: set[tuple[int, int]]) -> Iterator[int]:
-    """Yield the size of each entry below `root`, on its file system, a file with several names once."""
+def _tree(root: str, seen: set[tuple[int, int]], since: float) -> Iterator[int]:
+    """Yield the size of each entry below `root`, on its file system, a file with several names once.
+
+    What has not changed `since` is 0: it takes its part of a look.
+    """
     current = _open(root)
     device = os.fstat(current).st_dev
     above: list[tuple[tuple[int, int], list[str]]] = []
     """What was left of each directory on the way here, with the identity that `..` must have."""
     try:
         names: list[str] = []
-        yield from _files(current, device, seen, names)
+        yield from _files(current, device, seen, names, since)
         while names or above:
             if names:
                 try:
@@ -93,7 +101,7 @@ def _tree(root: str, seen: set[tuple[int, int]]) -> Iterator[int]:
                 above.append((_identity(current), names))
                 os.close(current)
                 current, names = below, []
-                yield from _files(current, device, seen, names)
+                yield from _files(current, device, seen, names, since)
                 continue
             identity, names = above.pop()
             parent = _open("..", current)
@@ -105,7 +113,7 @@ def _tree(root: str, seen: set[tuple[int, int]]) -> Iterator[int]:
         os.close(current)
 
 
-def _files(directory: int, device: int, seen: set[tuple[int, int]], below: list[str]) -> Iterator[int]:
+def _files(directory: int, device: int, seen: set[tuple[int, int]], below: list[str], since: float) -> Iterator[int]:
     """Yield the sizes of the entries of one directory, and add its directories to `below`."""
     with os.scandir(directory) as entries:
         for entry in entries:
@@ -120,7 +128,7 @@ def _files(directory: int, device: int, seen: set[tuple[int, int]], below: list[
                 if (found.st_dev, found.st_ino) in seen:
                     continue
                 seen.add((found.st_dev, found.st_ino))
-            yield max(_LEAST, found.st_blocks * _BLOCK)
+            yield max(_LEAST, found.st_blocks * _BLOCK) if found.st_ctime >= since else 0
 
 
 def _open(name: str, below: int | None = None) -> int:

@@ -15,11 +15,13 @@ from bot.backends.base import Machine
 from bot.backends.cgroups import Groups, sweep
 from bot.backends.disk import Disk
 from bot.backends.means import Means, find
-from bot.clock import Clock
+from bot.clock import SECOND, Clock
 
 __all__ = ["Cage", "Limits", "Means", "find", "sweep"]
 
 _MB = 1 << 20
+_BEFORE = 1.0
+"""File systems take the time of the last tick, which is a little before ours."""
 _FIRST = 'echo 1000 >/proc/self/oom_score_adj; exec prlimit "$@"'
 """Should this machine itself run out of memory, it ends these before the bot."""
 _OF_ALL, _LEAST_OF_ALL = 8, 1_024
@@ -43,25 +45,35 @@ class Limits:
 
 
 class Cage:
-    """Holds one task. `name` is `<attempt id>/<task>`; `directories` are those whose files count.
+    """Holds one task. `name` is `<attempt id>/<task>`; `directories` are those whose files count, of the `shared` ones
+    those that change from now on.
 
     Made before the task; `wrap` its command, `hold` its outer process before anything of the run is executed, `look`
     about once a second, `kill` and `close` at its end. Raises OSError when the means that were found have gone.
     """
 
-    def __init__(self, means: Means, name: str, limits: Limits, directories: Sequence[str], clock: Clock) -> None:
+    def __init__(
+        self,
+        means: Means,
+        name: str,
+        limits: Limits,
+        directories: Sequence[str],
+        clock: Clock,
+        shared: Sequence[str] = (),
+    ) -> None:
         self._limits = limits
         self._groups = Groups(means, name, clock)
         self._groups.make(limits.memory_mb * _MB, limits.cpus, limits.processes)
         self._enforced = self._groups.controllers
-        self._disk = Disk(directories)
+        self._disk = Disk(directories, shared, clock.now() / SECOND - _BEFORE)
         self._peak = 0
         self._killed_for_memory = 0
 
     @property
     def out_of_memory(self) -> str:
         """Return the sentence for a run of which the kernel killed something."""
-        return f"out of memory: killed by the kernel at {self._of(self._limits.memory_mb, 'MB')}"
+        limit = self._of(self._limits.memory_mb, "MB")
+        return f"out of memory: killed by the kernel, for it needed more than {limit}"
 
     def wrap(self, argv: Sequence[str]) -> list[str]:
         """Return the command with the limits that every process carries by itself. Its pid stays the same."""

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -101,6 +102,21 @@ def test_a_directory_that_changes_under_the_walk_leads_nowhere_else(root: Path, 
     assert disk.used(list, 1.0) <= 55 * BLOCK
     disk.used(list, 5.0)
     assert disk.used(list, 9.0) <= 55 * BLOCK
+
+
+def test_of_shared_directories_only_what_changes_counts_whatever_time_it_says(root: Path, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    fill(shared / "old", 10 * BLOCK)
+    fill(shared / "touched", 2 * BLOCK)
+    since = (shared / "touched").stat().st_ctime + 0.001
+    time.sleep(0.05)
+    disk = Disk([str(root)], [str(shared)], since)
+    assert measured(disk) == 0
+    fill(shared / "new", 3 * BLOCK)
+    os.utime(shared / "new", (0, 0))
+    with (shared / "touched").open("ab") as file:
+        file.write(b"!")
+    assert disk.used(list, 9.0) == (3 + 3) * BLOCK
 
 
 def test_what_is_not_there_is_nothing(root: Path) -> None:
