@@ -24,6 +24,7 @@ from bot.metrics.reader import MetricsReader
 from bot.resources import TEMPLATES
 from bot.settings import Settings
 from bot.store.database import Database
+from bot.vault import Vault
 from bot.web.server import create_web
 from bot.worker.collect import Collect
 from bot.worker.intake import Intake
@@ -54,6 +55,7 @@ class App:
         """`reader` is handed in by those who share one; a reader of its own is closed with the rest."""
         self.settings, self.clock, self.database = settings, clock, database
         self.machines, self.backend = machines, backend
+        self._vault = Vault(settings.secrets_keys) if settings.secrets_keys else None
         self._closing = ExitStack()
         self._closing.callback(database.close)
         self._reader = reader
@@ -100,9 +102,9 @@ class App:
         self._closing.callback(forge.close)
         return [
             Intake(database, clock, git, credentials, workload),
-            Launch(database, clock, backend, git, credentials),
+            Launch(database, clock, backend, git, credentials, self._vault),
             Watch(database, clock, backend),
-            Collect(database, clock, backend, reader, pictures),
+            Collect(database, clock, backend, reader, pictures, self._vault),
             Report(database, clock, forge, _renderer(), settings, backend.capabilities),
         ]
 
@@ -134,7 +136,7 @@ def make_reader() -> MetricsReader:
 def make_backend(settings: Settings, machines: Machines, clock: Clock) -> Backend:
     """Return the backend that the settings name."""
     allow = settings.allow_unisolated_trusted_code
-    return LocalBackend(settings.data_dir, machines.capacity, clock, allow_unisolated=allow)
+    return LocalBackend(settings.data_dir, machines.capacity, clock, allow_unisolated=allow, network=settings.network)
 
 
 def login_token(data_dir: Path) -> str:

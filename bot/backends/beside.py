@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from bot.backends import processes
+from bot.backends import processes, sandbox
 from bot.backends.base import AttemptSpec, Mode
 from bot.backends.orders import Order
 from bot.backends.processes import Process
@@ -64,9 +64,12 @@ class Beside:
         is_plain = self._spec.mode is Mode.SINGLE
         workload = self._spec.id if is_plain else f"{self._spec.id}.{task if trial is None else f'trial-{trial}'}"
         return {
-            "PAPERSPACE_METRIC_PUSHGATEWAY": str(self._said["pushgateway"]),
+            "PAPERSPACE_METRIC_PUSHGATEWAY": f"http://{self._said['pushgateway']}",
             "PAPERSPACE_METRIC_WORKLOAD_ID": workload,
             "PAPERSPACE_METRIC_WORKLOAD_TYPE": "experiment",
+            # What gradient-statsd tags its datagrams with, and where its library sends them.
+            "PS_JOB_ID": workload,
+            "DD_DOGSTATSD_URL": f"unix://{sandbox.GENERATED}/statsd.sock",
         }
 
     def see(self, task: str, trial: int | None, pid: int) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from bot.backends.durable import sync_directory
 from bot.backends.processes import Process
 from bot.clock import Clock
+from bot.core.masking import Masker
 from bot.core.states import Observation, State
 
 VERSION = 2
@@ -120,8 +121,9 @@ class Story:
 class Journal:
     """The writing side. Only who holds the attempt's lock may have one: two writers would tear each other's lines."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, path: Path, clock: Clock, masker: Masker | None = None) -> None:
+        """`masker` knows the attempt's secrets: no sentence and no fact with one of them is ever written."""
+        self._clock, self._masker = clock, masker
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         _drop_torn_line(self._file)
         story = Story()
@@ -150,10 +152,20 @@ class Journal:
         os.close(self._file)
 
     def _write(self, entry: Mapping[str, Any]) -> None:
+        if self._masker is not None:
+            entry = _masked(entry, self._masker)
         line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
         while line:
             line = line[os.write(self._file, line) :]
         os.fsync(self._file)
+
+
+def _masked(entry: Mapping[str, Any], masker: Masker) -> dict[str, Any]:
+    """Mask what came from outside: a secret may be any word, our own among them."""
+    masked = {key: masker.mask(str(entry[key])) for key in ("reason", "progress") if key in entry}
+    if "facts" in entry:
+        masked["facts"] = json.loads(masker.mask_json(json.dumps(entry["facts"])))
+    return {**entry, **masked}
 
 
 def _drop_torn_line(file: int) -> None:

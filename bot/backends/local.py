@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from bot.backends import artifacts, logfile, orders, processes, walls
+from bot.backends import artifacts, logfile, means, orders, processes, walls
 from bot.backends.base import (
     Artifact,
     AttemptReport,
@@ -38,8 +38,10 @@ from bot.backends.base import (
     from_json,
     to_json,
 )
+from bot.backends.cgroups import sweep
 from bot.backends.journal import Journal, Story, TaskStory, UnknownJournal
 from bot.backends.orders import Order
+from bot.backends.powers import Powers, choose, probe
 from bot.backends.running import MARKER
 from bot.backends.trialsfile import TrialsFile
 from bot.clock import Clock
@@ -56,11 +58,6 @@ _MOST_INTERRUPTIONS = 3
 _ID = re.compile(r"([A-Za-z0-9_.]+)-([0-9]+)")
 _TASK = re.compile(r"[a-z-]+-[0-9]+")
 _PACKAGE = Path(__file__).parents[2]
-_LIMITS = (
-    "time: the whole process tree is ended",
-    "memory: looked at once a second, the run is ended beyond its machine's",
-    "CPUs: not enforced; they decide how many experiments run at once",
-)
 
 
 @dataclass
@@ -90,25 +87,31 @@ class LocalBackend:
         grace: float = GRACE,
         log_limit: int = logfile.LIMIT,
         bwrap: str = "bwrap",
+        network: str = "auto",
+        powers: Powers | None = None,
         endpoint_url: str | None = None,
         cache_mb: int = CACHE_MB,
     ) -> None:
+        """`network` is the setting NETWORK. `powers` are found out here, unless somebody has just done so."""
         self._runs, self._clock = data_dir.absolute() / "runs", clock
         self._grace, self._log_limit = grace, log_limit
         datasets = data_dir.absolute() / "cache" / "datasets"
         self._fetching = {"cache_dir": str(datasets), "cache_bytes": cache_mb << 20, "endpoint_url": endpoint_url}
         found = walls.find(bwrap, run_as, allow_unisolated)
-        self._sandbox = found.sandbox
+        self._sandbox, self._network = found.sandbox, network
         self._known: dict[str, _Known] = {}
         for directory in (self._runs, self._runs.parent / "storage", self._runs.parent / "cache"):
             # Nobody else of this machine needs to see what repositories trained; runs get theirs as mounts.
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._means = means.find(data_dir)
+        self._powers = powers or self._find_powers()
+        choose(network, self._powers, is_trusted=True)
         self.capabilities = Capabilities(
             name="local",
             isolation=found.description,
             is_isolated=found.sandbox.bwrap is not None,
             capacity=capacity,
-            limits=_LIMITS,
+            limits=(*self._means.sentences, *self._powers.sentences),
             modes=frozenset(Mode) if found.sandbox.bwrap is not None else frozenset({Mode.SINGLE}),
         )
 
@@ -131,8 +134,26 @@ class LocalBackend:
                 raise BackendError(f"the supervisor of {spec.id} could not be started: {error}") from error
         return str(run_dir)
 
+    def _find_powers(self) -> Powers:
+        if self._sandbox.bwrap is None:
+            return Powers()
+        return probe(self._runs, walls.around_nothing(self._sandbox))
+
     def _order(self, spec: AttemptSpec) -> Order:
-        return Order(to_json(spec), self._sandbox, self._grace, self._log_limit, fetching=self._fetching)
+        network = choose(self._network, self._powers, is_trusted=spec.is_trusted)
+        storage = "write" if spec.keeps_storage else "overlay" if self._powers.overlay else "read"
+        return Order(
+            to_json(spec),
+            self._sandbox,
+            self._grace,
+            self._log_limit,
+            self._means,
+            network=network,
+            slirp=self._powers.slirp,
+            storage=storage,
+            fetching=self._fetching,
+            facts={"walls": [*self._means.sentences, f"network: {network}", f"storage: {storage}"]},
+        )
 
     def poll(self, ids: Sequence[str]) -> Mapping[str, AttemptReport]:
         """See `Backend.poll`. An attempt whose supervisor died is ended here, with everything that was left of it."""
@@ -293,6 +314,7 @@ def _end_of_the_dead(run_dir: Path, story: Story, clock: Clock) -> bool:
                 journal.see(State.ERROR, f"its supervisor died{_cause(story)}; all its processes were ended")
             journal.close()
             story.read(path)
+            sweep(Order.read(run_dir).means, Order.read(run_dir).attempt["id"], clock)
             for name in ("workspace", "scratch", "generated"):
                 shutil.rmtree(run_dir / name, ignore_errors=True)
     except BlockingIOError:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.backends.durable import write_once
+from bot.backends.means import Means
 from bot.backends.sandbox import Sandbox
 
 VERSION = 2
@@ -23,22 +24,28 @@ ARTIFACTS, TRIALS = "artifacts", "trials"
 class Order:
     """One attempt for one supervisor. `attempt` is the spec as `base.to_json` gives it; `grace` is in seconds.
 
-    `network` is `private`, `none` or `shared`; `fetching` is what the bot knows about fetching datasets (`cache_dir`,
-    `cache_bytes`, `endpoint_url`); `facts` go into the attempt's own.
+    `network` is `private`, `none` or `shared`, `slirp` the program that a private one needs. `storage` is what a run
+    may do with the project's: `write`, `overlay` (to a layer of its own) or `read`. `means` hold tasks to their limits.
+    `fetching` is what the bot knows about fetching datasets (`cache_dir`, `cache_bytes`, `endpoint_url`); `facts` go
+    into the attempt's own.
     """
 
     attempt: Mapping[str, Any]
     sandbox: Sandbox
     grace: float
     log_limit: int
+    means: Means
     network: str = "shared"
+    slirp: str = ""
+    storage: str = "write"
     fetching: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, run_dir: Path) -> None:
         """Give the order, unless one was given before: the first stands."""
         if not (run_dir / ORDER).exists():
-            value = {**vars(self), "order": VERSION, "sandbox": vars(self.sandbox)}
+            parts = {"sandbox": vars(self.sandbox), "means": vars(self.means)}
+            value = {**vars(self), "order": VERSION, **parts}
             write_once(run_dir / ORDER, value)
 
     @staticmethod
@@ -47,7 +54,7 @@ class Order:
         value = json.loads((run_dir / ORDER).read_bytes())
         if value.pop("order") != VERSION:
             raise ValueError(f"the order in {run_dir} has a format that this version does not know")
-        return Order(**{**value, "sandbox": Sandbox(**value["sandbox"])})
+        return Order(**{**value, "sandbox": Sandbox(**value["sandbox"]), "means": Means(**value["means"])})
 
 
 def cancel(run_dir: Path, reason: str) -> None:

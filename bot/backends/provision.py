@@ -23,6 +23,7 @@ _CHECKOUT_LIMIT = 1800.0
 """Seconds that a checkout, or the copy of a workspace, may take."""
 _LOOK_EVERY = 1.0
 _PLAIN = {"PATH": "/usr/bin:/bin"}
+_CREDENTIALS = frozenset({"username", "password", "access_key_id", "secret_access_key"})
 _SOURCE = "source"
 """Where a workspace from elsewhere lies, below `workspace`; each task gets a copy."""
 
@@ -80,6 +81,7 @@ class Provision:
             hosts=tuple(hosts),
             resolver=self.resolver,
             gpus=gpus,
+            is_storage_writable=self._order.storage != "read",
         )
 
     def make(self, places: Places) -> None:
@@ -129,7 +131,7 @@ class Provision:
         }
 
     def _filled(self, fetch: Fetch) -> dict[str, str | None]:
-        return {key: self.fill_in(value) if key != "name" else value for key, value in asdict(fetch).items()}
+        return {key: self.fill_in(value) if key in _CREDENTIALS else value for key, value in asdict(fetch).items()}
 
     def _answer(self, program: Program) -> dict[str, Any]:
         while not program.is_silent:

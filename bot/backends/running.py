@@ -7,7 +7,7 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from bot.backends import processes, sandbox
@@ -35,10 +35,14 @@ class Running:
         command: str,
         output: int,
         clock: Clock,
+        wrap: Callable[[Sequence[str]], list[str]] = list,
         spared: Callable[[], set[int]] = set,
     ) -> None:
-        """`spared` are the pids that are below us too, where there are no walls, and none of the run's."""
-        self._walls, self._clock, self._spared = walls, clock, spared
+        """`wrap` adds to the command what limits it.
+
+        `spared` are the pids that are below us too, where there are no walls, and none of the run's.
+        """
+        self._walls, self._clock, self._spared, self._wrap = walls, clock, spared, wrap
         self.marker = None if walls.bwrap else os.urandom(16).hex()
         self._reports: dict[str, Any] = {}
         self._status, status = os.pipe2(os.O_CLOEXEC)
@@ -64,14 +68,14 @@ class Running:
             with contextlib.suppress(BrokenPipeError), self._outer.stdin as pipe:
                 pipe.write(sandbox.script(variables))
 
-    def memory(self, known: int) -> int:
-        """Return the bytes that all processes of the run have in memory at this moment.
+    @property
+    def outer_pid(self) -> int:
+        """The process that everything of the run is below of."""
+        return self._outer.pid
 
-        The exact figure, which costs more, is asked for only where the quick one is above what is `known` already.
-        """
-        pids = [pid for pid in processes.descendants(self._top()) if pid not in self._spared()]
-        quick = processes.memory(pids)
-        return quick if quick <= known or len(pids) == 1 else processes.shared_memory(pids)
+    def pids(self) -> list[int]:
+        """Return all processes of the run at this moment."""
+        return [pid for pid in processes.descendants(self._top()) if pid not in self._spared()]
 
     def ask_to_end(self) -> None:
         """SIGTERM to every process of the run.
@@ -117,7 +121,7 @@ class Running:
             argv, environment = ["/bin/sh", "-c", sandbox.BOOTSTRAP, "sh", command], {MARKER: self.marker}
             cwd = f"{places.workspace}/{places.workdir}"
         return subprocess.Popen(
-            argv,
+            self._wrap(argv),
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,

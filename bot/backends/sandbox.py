@@ -84,6 +84,12 @@ class Places:
     hosts: tuple[str, ...] = ()
     resolver: str | None = None
     gpus: tuple[int, ...] | None = None
+    is_storage_writable: bool = True
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The directories whose files count as the run's."""
+        return (self.workspace, self.artifacts, self.scratch)
 
 
 def artifacts_path(path: str) -> str:
@@ -262,7 +268,8 @@ def _own_places(places: Places) -> Iterator[str]:
         yield from ("--ro-bind", f"{scratch}/etc/{name}", f"/etc/{name}")
     if places.resolver is not None:
         yield from ("--ro-bind", places.resolver, "/etc/resolv.conf")
-    yield from ("--bind", places.workspace, WORKSPACE, "--bind", places.storage, STORAGE)
+    yield from ("--bind", places.workspace, WORKSPACE)
+    yield from ("--bind" if places.is_storage_writable else "--ro-bind", places.storage, STORAGE)
     yield from ("--bind", places.artifacts, ARTIFACTS)
     for path, name in ((places.cache, CACHE), (places.generated, GENERATED)):
         yield from () if path is None else ("--bind", path, name)

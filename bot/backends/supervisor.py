@@ -15,6 +15,7 @@ import json
 import os
 import resource
 import sys
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,8 +25,10 @@ from bot.backends.beside import Beside
 from bot.backends.ends import End, Stop, duration, judge
 from bot.backends.interrupts import Interrupts
 from bot.backends.journal import Journal, Story
+from bot.backends.limits import Cage, Limits
 from bot.backends.logfile import LogFile
 from bot.backends.meeting import Meeting
+from bot.backends.moving import Move, make_storage
 from bot.backends.orders import Order
 from bot.backends.processes import Process
 from bot.backends.provision import Provision
@@ -44,13 +47,22 @@ _MB = 1 << 20
 class Supervisor:
     """Takes one attempt from its order to its end. `run` returns when nothing of it is left."""
 
-    def __init__(self, run_dir: Path, order: Order, secrets: Mapping[str, str], journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self,
+        run_dir: Path,
+        order: Order,
+        secrets: Mapping[str, str],
+        masker: Masker,
+        journal: Journal,
+        clock: Clock,
+    ) -> None:
         self._run_dir, self._order, self._journal, self._clock = run_dir, order, journal, clock
         self._spec: AttemptSpec = from_json(order.attempt)
         self._interrupts = Interrupts(run_dir)
-        self._masker = Masker(secrets.values())
+        self._masker = masker
         self._provision = Provision(run_dir, order, self._spec, secrets, journal, self._interrupts, clock)
         self._beside = Beside(run_dir, self._spec, order, clock)
+        self._move: Move | None = None
         self._tasks = self._make_tasks()
         self._runs: list[TaskRun] = []
         self._done: set[str] = set()
@@ -66,17 +78,19 @@ class Supervisor:
         except PathRefused as error:
             end = End(State.FAILED, str(error))
         except Exception as error:
-            sys.excepthook(*sys.exc_info())  # what traceback.print_exc() does, without the import
+            sys.stderr.write(self._masker.mask(traceback.format_exc()))
             end = End(State.ERROR, f"{type(error).__name__}: {error}"[:500])
         for task in self._tasks.values():
             task.log.close()
         keeps = self._spec.keeps_workspace and end.state is State.FAILED
         with contextlib.suppress(OSError):  # a full disk must not hide how it ended
             self._provision.remove_all(keeps)
-        self._journal.see(end.state, self._masker.mask(end.reason))
+        self._journal.see(end.state, end.reason)
 
     def _pass_all_states(self) -> End:
         try:
+            self._interrupts.check()
+            self._settle()
             self._beside.start()
             self._provide()
             self._journal.see(State.PROVISIONED)
@@ -92,6 +106,8 @@ class Supervisor:
             for run in [*self._runs]:
                 self._bury(run)
             self._beside.end()
+            if self._move is not None:
+                self._move.end()
 
     # Provisioning
 
@@ -106,10 +122,15 @@ class Supervisor:
                 tasks[name] = Task(name, group.command, group.machine, group.decides, log, workdir)
         return tasks
 
+    def _settle(self) -> None:
+        """Move into the attempt's own namespaces."""
+        storage = Path(self._spec.storage_dir)
+        make_storage(storage, self._order.sandbox.owner)
+        self._move = Move(self._run_dir, storage, self._order)
+        self._provision.resolver = self._move.resolver
+
     def _provide(self) -> None:
-        self._interrupts.check()
-        if self._spec.mode is not Mode.SINGLE:
-            Meeting.prepare(self._run_dir / "generated", self._order.sandbox.owner)
+        Meeting.prepare(self._run_dir / "generated", self._order.sandbox.owner)
         self._provision.fetch()
         for task in self._tasks.values():
             self._provision.make(self._places(task))
@@ -144,7 +165,7 @@ class Supervisor:
     def _variables(self, task: Task, meeting: Meeting, trial: int | None = None) -> dict[str, str]:
         fill_in = self._provision.fill_in
         own = {name: fill_in(value) or "" for name, value in self._spec.env.items()}
-        return {**self._beside.variables(task.name, trial), **meeting.variables(task.name), **own}
+        return {**meeting.variables(task.name), **own, **self._beside.variables(task.name, trial)}
 
     # Running
 
@@ -156,13 +177,13 @@ class Supervisor:
         self._runs = [self._wall(task, self._places(task), meeting.command(task.name)) for task in self._tasks.values()]
         gone = [vars(process) for run in self._runs for process in run.running.must_be_gone]
         markers = [run.running.marker for run in self._runs if run.running.marker]
-        self._see_running([*gone, *self._beside.processes], marker=next(iter(markers), None))
+        self._see_running(gone, marker=next(iter(markers), None))
         meeting.release()
         for run in self._runs:
             run.begin(run.task.variables)
 
     def _start_search(self) -> None:
-        self._see_running(self._beside.processes)
+        self._see_running([])
         hello = {
             "search": self._spec.search,
             "parallel": len(self._tasks),
@@ -174,12 +195,19 @@ class Supervisor:
         self._journal.note(processes=[vars(Process.of(self._trials.tuner.pid))])
 
     def _see_running(self, processes: list[dict[str, object]], marker: str | None = None) -> None:
-        self._journal.see(State.RUNNING, processes=processes, **({"marker": marker} if marker else {}))
+        ours = [*self._beside.processes, *(self._move.processes if self._move is not None else ())]
+        self._journal.see(State.RUNNING, processes=[*processes, *ours], **({"marker": marker} if marker else {}))
 
     def _wall(self, task: Task, places: Places, command: str, trial: int | None = None) -> TaskRun:
-        run = TaskRun(task, self._order.sandbox, places, command, self._clock, trial, self._beside.pids)
+        name, limits = f"{self._spec.id}/{task.name}", Limits.of(task.machine)
+        cage = Cage(self._order.means, name, limits, places.written, self._clock)
+        run = TaskRun(task, self._order.sandbox, places, command, self._clock, cage, trial, self._ours)
         self._beside.see(task.name, trial, run.running.first.pid)
         return run
+
+    def _ours(self) -> set[int]:
+        """Return the processes below us that are none of a run's."""
+        return self._beside.pids() | (set() if self._move is None else self._move.pids)
 
     def _start_trial(self, trial: int, slot: int, command: str, variables: Mapping[str, str]) -> TaskRun:
         """See `trials.Start`. Whom to kill is written down before there is anything to kill."""
@@ -246,6 +274,8 @@ class Supervisor:
             self._interrupts.check()
         except Stop as stop:
             return stop.end
+        if self._move is not None and self._move.is_cut_off:
+            return End(State.ERROR, "its network was lost: slirp4netns ended")
         verdict: End | None = None
         for run in [*self._runs]:
             if (too_much := run.look()) is None:
@@ -346,13 +376,13 @@ def _supervise(run_dir: Path, secrets: Mapping[str, str], ready: int) -> None:
     os.umask(0o022)  # what a checkout makes must be readable for the run's own uid
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     clock = SystemClock()
-    order = Order.read(run_dir)
-    journal = Journal(run_dir / orders.JOURNAL, clock)
+    order, masker = Order.read(run_dir), Masker(secrets.values())
+    journal = Journal(run_dir / orders.JOURNAL, clock, masker)
     journal.begin(order.attempt["id"], Process.of(os.getpid()))
     journal.see(State.PROVISIONING)
     os.write(ready, b"1")
     os.close(ready)
-    Supervisor(run_dir, order, secrets, journal, clock).run()
+    Supervisor(run_dir, order, secrets, masker, journal, clock).run()
     journal.close()
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 from bot.backends import sandbox
 from bot.backends.base import Machine
+from bot.backends.limits import Cage
 from bot.backends.logfile import LogFile
 from bot.backends.running import Running
 from bot.backends.sandbox import Places, Sandbox, SandboxError
 from bot.clock import Clock
 
 _CHUNK = 1 << 18
-_MB = 1 << 20
 
 
 @dataclass
@@ -42,13 +42,13 @@ class TaskRun:
         places: Places,
         command: str,
         clock: Clock,
+        cage: Cage,
         trial: int | None = None,
         spared: Callable[[], set[int]] = set,
     ) -> None:
         """See `Running` for `spared`."""
         self.task, self.trial, self._clock = task, trial, clock
-        self._walls, self._places = walls, places
-        self.peak = 0
+        self._walls, self._places, self._cage = walls, places, cage
         self.kill_at: float | None = None
         self.verdict = ""
         """Why it is ended by us, where it is its own fault."""
@@ -56,12 +56,14 @@ class TaskRun:
         self._pipe, output = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self._pipe, False)
         try:
-            self.running = Running(walls, places, command, output, clock, spared)
+            self.running = Running(walls, places, command, output, clock, cage.wrap, spared)
         except SandboxError:
             self._drain()
+            cage.close()
             raise
         finally:
             os.close(output)
+        cage.hold(self.running.outer_pid)
 
     def begin(self, variables: Mapping[str, str]) -> None:
         """Let it begin. The variables are those that the config and the backend gave; the sandbox adds its own."""
@@ -93,11 +95,12 @@ class TaskRun:
 
     def look(self) -> str | None:
         """Look at what it uses; return why it must be ended, None if it need not."""
-        self.peak = max(self.peak, self.running.memory(self.peak))
-        machine = self.task.machine
-        if self.peak > machine.memory_mb * _MB:
-            return f"{self.peak // _MB} MB of memory used, more than the {machine.memory_mb} MB of `{machine.name}`"
-        return None
+        return self._cage.look(self.running.pids, self._clock.monotonic())
+
+    @property
+    def peak(self) -> int:
+        """The most bytes of memory that were seen in use."""
+        return self._cage.peak_memory()
 
     def ask_to_end(self, grace: float) -> None:
         """Ask all its processes to end, and give them `grace` seconds: their last words belong into the log."""
@@ -109,10 +112,17 @@ class TaskRun:
         return self.kill_at is not None and (self._clock.monotonic() >= self.kill_at or self.running.is_deserted())
 
     def bury(self) -> int | None:
-        """End whatever is left of it and return the command's exit code; None when it was killed from outside."""
+        """End whatever is left of it and return the command's exit code; None when it was killed from outside.
+
+        Where the kernel killed it because its memory was at an end, `verdict` says so.
+        """
         self.running.kill()
         code = self.running.bury()
         self._drain()
+        self._cage.kill()
+        self._cage.close()
+        if code != 0 and not self.is_ending and self._cage.was_out_of_memory():
+            self.verdict = self.verdict or self._cage.out_of_memory
         return code
 
     def _drain(self) -> None:

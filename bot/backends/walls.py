@@ -44,7 +44,7 @@ def find(bwrap: str, run_as: tuple[int, int], allow_unisolated: bool) -> Walls:
             return Walls(Sandbox(None), f"none: {error}; runs have all the rights of the bot ({SETTING})")
         message = f"runs cannot be isolated: {error}. {error.cure}; or, for trusted code only, set {SETTING}"
         raise BackendUnavailable(message) from None
-    return Walls(found, f"bubblewrap, as uid {found.owner[0]}: own processes, users, files; the network is shared")
+    return Walls(found, f"bubblewrap, as uid {found.owner[0]}: own processes, users, files")
 
 
 def _path(bwrap: str) -> str:
@@ -54,12 +54,15 @@ def _path(bwrap: str) -> str:
     return path
 
 
+def around_nothing(found: Sandbox) -> list[str]:
+    """Return the command that builds the walls around nothing."""
+    return [found.bwrap or "", *sandbox.walls(found), "--", *sandbox.change_user(found), "/bin/sh", "-c", ":"]
+
+
 def _try(found: Sandbox) -> None:
-    """Build the walls around nothing."""
-    command = [found.bwrap or "", *sandbox.walls(found), "--", *sandbox.change_user(found), "/bin/sh", "-c", ":"]
     try:
         done = subprocess.run(
-            command, env={}, stdin=subprocess.DEVNULL, capture_output=True, timeout=_LIMIT, check=False
+            around_nothing(found), env={}, stdin=subprocess.DEVNULL, capture_output=True, timeout=_LIMIT, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _NoWalls(f"bubblewrap does not work here ({error})", _cure(found)) from None

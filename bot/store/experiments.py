@@ -9,6 +9,7 @@ from sqlalchemy import Select, and_, or_, select, update
 
 from bot.core.ids import public_id
 from bot.core.states import FINAL, Observation, State, Transition, advance, deadline
+from bot.core.trials import Trial, TrialState
 from bot.store import commits
 from bot.store.database import Transaction
 from bot.store.schema import (
@@ -22,6 +23,7 @@ from bot.store.schema import (
     RunTrigger,
     Task,
     TransitionRow,
+    TrialRow,
 )
 
 _FINAL = tuple(str(state) for state in FINAL)
@@ -133,7 +135,7 @@ def observe(tx: Transaction, attempt_id: int, seen: Iterable[Observation]) -> li
         attempt.state, attempt.entered_at, attempt.reason = last.target, last.at, last.reason
         attempt.deadline = deadline(last.target, last.at, round(attempt.spec["timeout"] * 1_000_000))
         _see_tasks(tx, attempt)
-        commits.touch(tx, _commit_of(tx, attempt_id))
+        commits.touch(tx, commit_of(tx, attempt_id))
     tx.flush()
     return steps
 
@@ -142,10 +144,53 @@ def _see_tasks(tx: Transaction, attempt: Attempt) -> None:
     tx.execute(update(Task).where(Task.attempt_id == attempt.id).values(state=attempt.state))
 
 
-def see_task(tx: Transaction, attempt_id: int, role: str, index: int, exit_code: int | None, node: str | None) -> None:
-    """Write down how a task ended and where it ran."""
+def see_task(tx: Transaction, attempt_id: int, role: str, index: int, **values: object) -> None:
+    """Write down what is known of a task: its own state once it ended, exit code, node, peak, reason, the log's end."""
     where = (Task.attempt_id == attempt_id, Task.role == role, Task.index == index)
-    tx.execute(update(Task).where(*where).values(exit_code=exit_code, node=node))
+    tx.execute(update(Task).where(*where).values(**values))
+
+
+def tasks(tx: Transaction, attempt_id: int) -> Sequence[Task]:
+    """Return the tasks of an attempt, in the order of its groups."""
+    return tx.scalars(select(Task).where(Task.attempt_id == attempt_id).order_by(Task.id)).all()
+
+
+def see_trials(tx: Transaction, attempt_id: int, lines: Iterable[Trial]) -> bool:
+    """Write down the trials of a search as they are now; tell whether anything was new."""
+    known = {row.number: row for row in tx.scalars(select(TrialRow).where(TrialRow.attempt_id == attempt_id))}
+    is_new = False
+    for trial in lines:
+        values = {**vars(trial), "params": dict(trial.params), "state": str(trial.state)}
+        row = known.get(trial.number)
+        if row is None:
+            tx.add(TrialRow(attempt_id=attempt_id, **values))
+            is_new = True
+            continue
+        for name, value in values.items():
+            if getattr(row, name) != value:
+                setattr(row, name, value)
+                is_new = True
+    tx.flush()
+    return is_new
+
+
+def trials(tx: Transaction, attempt_id: int) -> tuple[Trial, ...]:
+    """Return the trials of an attempt's search, in the order of their numbers."""
+    rows = tx.scalars(select(TrialRow).where(TrialRow.attempt_id == attempt_id).order_by(TrialRow.number))
+    return tuple(
+        Trial(
+            row.number,
+            row.params,
+            TrialState(row.state),
+            row.value,
+            row.task,
+            row.began_at,
+            row.ended_at,
+            row.reason,
+            row.steps,
+        )
+        for row in rows
+    )
 
 
 @dataclass(frozen=True)
@@ -187,6 +232,11 @@ def submitted(tx: Transaction) -> Sequence[Attempt]:
     return tx.scalars(select(Attempt).where(Attempt.state.not_in(_FINAL), Attempt.handle.is_not(None))).all()
 
 
+def launched(tx: Transaction) -> Sequence[Attempt]:
+    """Return the unfinished attempts that were handed to the backend, or are about to be."""
+    return tx.scalars(select(Attempt).where(Attempt.state.not_in(_FINAL), Attempt.launching_at.is_not(None))).all()
+
+
 def overdue(tx: Transaction, now: int) -> Sequence[Attempt]:
     """Return the unfinished attempts that stayed in their state for too long."""
     return tx.scalars(select(Attempt).where(Attempt.state.not_in(_FINAL), Attempt.deadline < now)).all()
@@ -222,7 +272,7 @@ def change(tx: Transaction, attempt_id: int, **values: object) -> None:
     tx.execute(update(Attempt).where(Attempt.id == attempt_id).values(**values))
 
 
-def _commit_of(tx: Transaction, attempt_id: int) -> int:
+def commit_of(tx: Transaction, attempt_id: int) -> int:
     """Return the id of the commit that an attempt belongs to."""
     query = select(Run.commit_id).join(Experiment, Experiment.run_id == Run.id).join(Attempt)
     return tx.scalars(query.where(Attempt.id == attempt_id)).one()

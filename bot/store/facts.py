@@ -5,7 +5,7 @@ gets its verdicts without a new run.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,12 +13,26 @@ from sqlalchemy import select
 
 from bot.core.config import Problem
 from bot.core.gates import Gate, GateResult, IfNotFound, Outcome, Range, Rounding, Source, evaluate
-from bot.core.report import CommitFacts, EarlierCommit, ExperimentFacts, PullFacts, RunFacts, metrics_of
+from bot.core.report import (
+    CommitFacts,
+    EarlierCommit,
+    ExperimentFacts,
+    ImageFacts,
+    ModelFacts,
+    PortFacts,
+    PullFacts,
+    RunFacts,
+    SearchFacts,
+    TaskFacts,
+    metrics_of,
+)
+from bot.core.search import Goal
 from bot.core.series import Series
 from bot.core.states import Observation, State
-from bot.store import checks, commits, metrics
+from bot.core.trials import best as best_of
+from bot.store import checks, commits, experiments, metrics
 from bot.store.database import Transaction
-from bot.store.schema import Attempt, Commit, Experiment, PullHead, Repository, Run, TransitionRow
+from bot.store.schema import Attempt, Commit, Experiment, Model, PullHead, Repository, Run, TransitionRow
 
 _EARLIER = 10
 """How many earlier heads a pull request's comment tells of."""
@@ -44,6 +58,18 @@ class Surroundings:
         if experiment.view_token is None:
             return None
         return f"{self.public_url}/experiments/{experiment.public_id}?token={experiment.view_token}"
+
+    def port_url(self, experiment: Experiment, port: int) -> str | None:
+        """Return the address at which a port of a running experiment can be looked at."""
+        if experiment.view_token is None:
+            return None
+        return f"{self.public_url}/experiments/{experiment.public_id}/ports/{port}/?token={experiment.view_token}"
+
+    def model_url(self, model: Model, experiment: Experiment) -> str | None:
+        """Return the address of a model's page."""
+        if experiment.view_token is None:
+            return None
+        return f"{self.public_url}/models/{model.public_id}?token={experiment.view_token}"
 
     def picture_url(self, attempt: Attempt | None) -> str | None:
         """Return the address of an attempt's picture; None when there is none, or none may be shown."""
@@ -98,34 +124,135 @@ def experiment_facts(
         details_url=around.experiment_url(experiment),
         picture_url=around.picture_url(attempt),
         not_launchable=experiment.refusal,
+        reports_each=experiment.reports_each,
+        variables=params.get("matrix", {}),
     )
-    return base if attempt is None else _tried(tx, base, experiment, attempt, is_pull)
+    return base if attempt is None else _tried(tx, base, experiment, attempt, is_pull, around)
 
 
 def _tried(
-    tx: Transaction, base: ExperimentFacts, experiment: Experiment, attempt: Attempt, is_pull: bool
+    tx: Transaction,
+    base: ExperimentFacts,
+    experiment: Experiment,
+    attempt: Attempt,
+    is_pull: bool,
+    around: Surroundings,
 ) -> ExperimentFacts:
+    search = _search(tx, attempt)
+    best = None if search is None else best_of(search.trials, search.goal)
     series = metrics.load(tx, attempt.id)
-    machine: dict[str, Any] = next((group["machine"] for group in attempt.spec["groups"]), {})
+    # A search is judged by its best trial; what its workers used of the machine is still the search's own.
+    judged = series if best is None else [*metrics.load(tx, attempt.id, best.number), *_used(series)]
+    group: dict[str, Any] = next(iter(attempt.spec["groups"]), {})
+    machine: dict[str, Any] = group.get("machine", {})
     return replace(
         base,
         attempt=attempt.number,
         state=State(attempt.state),
         reason=attempt.reason,
         timeline=_timeline(tx, attempt.id),
-        gates=gate_results(tx, experiment, attempt, series, is_pull),
-        metrics=metrics_of(series),
+        gates=gate_results(tx, experiment, attempt, judged, is_pull),
+        metrics=metrics_of(judged),
         metrics_read=attempt.metrics_read_at is not None,
         caveats=(*base.caveats, *attempt.metrics_problems),
         exit_code=attempt.exit_code,
-        is_timed_out=attempt.reason.startswith("timed out"),
+        is_timed_out="timed out" in attempt.reason,
         peak_memory_mb=attempt.peak_memory_mb,
+        command=base.command or group.get("command", ""),
         memory_mb=machine.get("memory_mb"),
         machine=machine.get("name", ""),
         environment=machine.get("environment"),
         log_tail=attempt.log_tail,
         report_md=attempt.report,
+        tasks=_tasks(tx, attempt),
+        search=search,
+        progress=attempt.progress,
+        image=_image(attempt),
+        gpu=str(attempt.facts.get("gpu", "")),
+        walls=tuple(str(wall) for wall in attempt.facts.get("walls", ())),
+        peaks=_peaks(series),
+        ports=tuple(_ports(experiment, attempt, around)),
+        model=_model(tx, experiment, attempt, around),
     )
+
+
+def _tasks(tx: Transaction, attempt: Attempt) -> tuple[TaskFacts, ...]:
+    return tuple(
+        TaskFacts(
+            f"{row.role}-{row.index}",
+            State(row.state),
+            row.exit_code,
+            row.peak_memory_mb,
+            reason=row.reason,
+            log_tail=row.log_tail,
+        )
+        for row in experiments.tasks(tx, attempt.id)
+    )
+
+
+def _search(tx: Transaction, attempt: Attempt) -> SearchFacts | None:
+    aim = aim_of(attempt.spec, attempt.facts)
+    if aim is None:
+        return None
+    declared = attempt.spec.get("search")
+    found = experiments.trials(tx, attempt.id)
+    asked = len(found) if declared is None else declared["trials"]
+    return SearchFacts(*aim, asked, found, is_declared=declared is not None)
+
+
+def aim_of(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[Goal, str] | None:
+    """Return what a search looks for, and in which metric; None for what is no search.
+
+    A declared one says it; of the ancestor's form only the study that it left can tell.
+    """
+    declared = spec.get("search") or facts.get("study")
+    return None if declared is None else (Goal(declared["goal"]), str(declared["metric"]))
+
+
+def best_trial(tx: Transaction, attempt: Attempt) -> int | None:
+    """Return the number of the best complete trial of an attempt's search, None when there is none (yet)."""
+    aim = aim_of(attempt.spec, attempt.facts)
+    best = None if aim is None else best_of(experiments.trials(tx, attempt.id), aim[0])
+    return None if best is None else best.number
+
+
+def _used(series: Sequence[Series]) -> list[Series]:
+    return [one for one in series if one.source is Source.SYSTEM]
+
+
+def _peaks(series: Sequence[Series]) -> dict[str, float]:
+    """Return the highest value of each system metric, over all tasks."""
+    peaks: dict[str, float] = {}
+    for one in _used(series):
+        highest = max((point.value for point in one.points if point.value is not None), default=None)
+        if highest is not None:
+            peaks[one.tag] = max(highest, peaks.get(one.tag, highest))
+    return peaks
+
+
+def _image(attempt: Attempt) -> ImageFacts | None:
+    """Return the image that the first group names, with what the backend said of it."""
+    images = [group["image"] for group in attempt.spec["groups"] if group.get("image")]
+    if not images:
+        return None
+    known: dict[str, Any] = attempt.facts.get("image", {})
+    name = images[0]["name"] or f"built from {images[0]['dockerfile']}"
+    reason = known.get("reason", "" if attempt.facts else "it has not run yet")
+    return ImageFacts(name, bool(known.get("digest")), str(known.get("digest", "")), str(reason))
+
+
+def _ports(experiment: Experiment, attempt: Attempt, around: Surroundings) -> Iterator[PortFacts]:
+    if State(attempt.state) is not State.RUNNING:
+        return
+    for port in attempt.spec.get("ports", ()):
+        url = around.port_url(experiment, port["container"])
+        if url is not None:
+            yield PortFacts(port["container"], url)
+
+
+def _model(tx: Transaction, experiment: Experiment, attempt: Attempt, around: Surroundings) -> ModelFacts | None:
+    row = tx.scalar(select(Model).where(Model.attempt_id == attempt.id))
+    return None if row is None else ModelFacts(row.type, len(row.files), row.size, around.model_url(row, experiment))
 
 
 def _timeline(tx: Transaction, attempt_id: int) -> tuple[Observation, ...]:

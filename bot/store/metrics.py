@@ -10,14 +10,14 @@ from bot.store.database import Transaction
 from bot.store.schema import Document, PointRow, SeriesRow
 
 
-def add(tx: Transaction, attempt_id: int, series: Iterable[Series]) -> int:
-    """Store points that are not here yet. Returns how many were new.
+def add(tx: Transaction, attempt_id: int, series: Iterable[Series], trial: int | None = None) -> int:
+    """Store points of an attempt, or of a `trial` of its search, that are not here yet. Returns how many were new.
 
     A series is read from its beginning or from where it was left; a point's `ordinal` tells whether it is here.
     """
     added = 0
     for one in series:
-        row = _row(tx, attempt_id, one)
+        row = _row(tx, attempt_id, one, trial)
         known = _known(tx, row.id, min((point.ordinal for point in one.points), default=0))
         fresh = [point for point in one.points if point.ordinal not in known]
         if fresh:
@@ -39,16 +39,17 @@ def _known(tx: Transaction, series_id: int, least: int) -> set[int]:
     return set(tx.scalars(query))
 
 
-def _row(tx: Transaction, attempt_id: int, series: Series) -> SeriesRow:
+def _row(tx: Transaction, attempt_id: int, series: Series, trial: int | None) -> SeriesRow:
     where = (
         SeriesRow.attempt_id == attempt_id,
+        SeriesRow.trial.is_not_distinct_from(trial),
         SeriesRow.source == series.source,
         SeriesRow.run == series.run,
         SeriesRow.tag == series.tag,
     )
     row = tx.scalar(select(SeriesRow).where(*where))
     if row is None:
-        row = SeriesRow(attempt_id=attempt_id, source=series.source, run=series.run, tag=series.tag)
+        row = SeriesRow(attempt_id=attempt_id, trial=trial, source=series.source, run=series.run, tag=series.tag)
         tx.add(row)
         tx.flush()
     return row
@@ -61,11 +62,10 @@ def put_documents(tx: Transaction, attempt_id: int, documents: Mapping[str, str]
     tx.flush()
 
 
-def load(tx: Transaction, attempt_id: int) -> list[Series]:
-    """Return all series of an attempt with all their points, in order of run and tag."""
-    rows = tx.scalars(
-        select(SeriesRow).where(SeriesRow.attempt_id == attempt_id).order_by(SeriesRow.run, SeriesRow.tag)
-    ).all()
+def load(tx: Transaction, attempt_id: int, trial: int | None = None) -> list[Series]:
+    """Return all series of an attempt, or of one trial, with all their points, in order of run and tag."""
+    where = (SeriesRow.attempt_id == attempt_id, SeriesRow.trial.is_not_distinct_from(trial))
+    rows = tx.scalars(select(SeriesRow).where(*where).order_by(SeriesRow.run, SeriesRow.tag)).all()
     return [Series(Source(row.source), row.run, row.tag, _points(tx, row.id)) for row in rows]
 
 

@@ -5,24 +5,31 @@ more than this station. A running attempt is read every few seconds, a finished 
 """
 
 import logging
+from collections.abc import Sequence
 
 from bot.backends.base import Backend, from_json
 from bot.clock import MINUTE, SECOND, Clock
+from bot.core.masking import Masker
+from bot.core.series import Series, Source
 from bot.core.states import State
 from bot.metrics.pictures import PictureStore
-from bot.metrics.reader import MetricsReader, Reading
+from bot.metrics.reader import MetricsReader
 from bot.store import commits, experiments, metrics
 from bot.store.database import Database
 from bot.store.experiments import Placed
-from bot.store.facts import gates_of
+from bot.store.facts import aim_of, best_trial, gates_of
+from bot.store.schema import Task
+from bot.store.secrets import known
+from bot.vault import Vault
 from bot.worker.each import Each
-from bot.worker.workload import metric_roots
+from bot.worker.findings import Findings, look
 
 _EVERY = 5 * SECOND
 _PATIENCE = 30 * MINUTE
 """How long after an end what was left may take to be read."""
 _POINTS_AT_ONCE, _BREATH = 5_000, 0.05
 _LOG_TAIL = 16_384
+_MOST_LOGS = 8
 _REPORT = "report.md"
 _LARGEST_REPORT = 65_536
 _log = logging.getLogger(__name__)
@@ -34,10 +41,17 @@ class Collect:
     name = "collect"
 
     def __init__(
-        self, database: Database, clock: Clock, backend: Backend, reader: MetricsReader, pictures: PictureStore
+        self,
+        database: Database,
+        clock: Clock,
+        backend: Backend,
+        reader: MetricsReader,
+        pictures: PictureStore,
+        vault: Vault | None = None,
     ) -> None:
+        """`vault` opens the secrets that a run was given: they are masked in all that is taken from it."""
         self._database, self._clock, self._backend = database, clock, backend
-        self._reader, self._pictures = reader, pictures
+        self._reader, self._pictures, self._vault = reader, pictures, vault
         self._next_look: dict[int, int] = {}
         self._each = Each(clock)
 
@@ -68,61 +82,80 @@ class Collect:
     def _look(self, placed: Placed) -> None:
         """Store what a running attempt logged since the last look; write nothing if that is nothing."""
         attempt = placed.attempt
-        reading = self._read(placed)
-        if self._store(attempt.id, reading) == 0:
+        found = self._read(placed, self._masker(placed))
+        if self._store(attempt.id, found) == 0:
             return
         with self._database.write() as tx:
-            experiments.change(tx, attempt.id, metrics_cursor=reading.cursor)
+            experiments.change(tx, attempt.id, metrics_cursor=found.cursor)
             commits.touch(tx, placed.commit.id)
 
-    def _store(self, attempt_id: int, reading: Reading) -> int:
+    def _store(self, attempt_id: int, found: Findings) -> int:
         """Store the points, a few at a time, and return how many were new.
 
         A rest after each: who finds SQLite locked looks again only now and then, and the door must not miss its turn.
         """
-        added = 0
-        for number, part in enumerate(metrics.parts(reading.series, _POINTS_AT_ONCE)):
-            if number:
-                self._clock.sleep(_BREATH)
-            with self._database.write() as tx:
-                added += metrics.add(tx, attempt_id, [part])
+        added, is_first = 0, True
+        for trial, series in found.series:
+            for part in metrics.parts([series], _POINTS_AT_ONCE):
+                if not is_first:
+                    self._clock.sleep(_BREATH)
+                is_first = False
+                with self._database.write() as tx:
+                    added += metrics.add(tx, attempt_id, [part], trial)
         return added
 
     def _finish(self, placed: Placed) -> None:
         """Read once more. What is too much for one reading is read on at the next tick: others have their turn too."""
-        attempt = placed.attempt
+        attempt, masker = placed.attempt, self._masker(placed)
         was_launched = attempt.handle is not None
-        reading = self._read(placed) if was_launched else Reading()
-        self._store(attempt.id, reading)
-        gets_on = not reading.is_complete and reading.cursor != attempt.metrics_cursor
+        found = self._read(placed, masker) if was_launched else Findings()
+        self._store(attempt.id, found)
+        gets_on = not found.is_complete and found.cursor != attempt.metrics_cursor
         if gets_on and not self._is_late(placed):
             with self._database.write() as tx:
-                experiments.change(tx, attempt.id, metrics_cursor=reading.cursor)
+                experiments.change(tx, attempt.id, metrics_cursor=found.cursor)
             return
-        tail = self._log_tail(attempt.backend_id) if was_launched else ""
+        tails = self._log_tails(placed, masker) if was_launched else {}
         report = self._report(attempt.backend_id) if was_launched else None
         with self._database.write() as tx:
-            metrics.put_documents(tx, attempt.id, reading.documents)
-        with self._database.read() as tx:
-            series = metrics.load(tx, attempt.id)
-        picture = self._pictures.draw(
-            f"{placed.run.workflow} / {placed.experiment.step}", series, gates_of(placed.experiment)
-        )
+            metrics.put_documents(tx, attempt.id, found.documents)
+        picture = self._picture(placed)
         with self._database.write() as tx:
+            for (role, index), tail in tails.items():
+                experiments.see_task(tx, attempt.id, role, index, log_tail=tail)
             experiments.change(
                 tx,
                 attempt.id,
                 metrics_read_at=self._clock.now(),
-                metrics_cursor=reading.cursor,
-                metrics_problems=list(reading.problems),
-                log_tail=tail,
-                report=report,
+                metrics_cursor=found.cursor,
+                metrics_problems=list(found.problems),
+                log_tail=next(iter(tails.values()), ""),
+                report=None if report is None else masker.mask(report),
                 picture=picture,
             )
             commits.touch(tx, placed.commit.id)
 
-    def _read(self, placed: Placed) -> Reading:
-        return self._reader.read(metric_roots(from_json(placed.attempt.spec)), placed.attempt.metrics_cursor)
+    def _picture(self, placed: Placed) -> str | None:
+        title, attempt = f"{placed.run.workflow} / {placed.experiment.step}", placed.attempt
+        with self._database.read() as tx:
+            found = experiments.trials(tx, attempt.id)
+            series = [] if found else metrics.load(tx, attempt.id)
+        aim = aim_of(attempt.spec, attempt.facts)
+        if found and aim is not None:
+            return self._pictures.draw_search(title, found, *aim)
+        return self._pictures.draw(title, _logged(series), gates_of(placed.experiment))
+
+    def _read(self, placed: Placed, masker: Masker) -> Findings:
+        spec = from_json(placed.attempt.spec)
+        return look(self._reader, spec, placed.attempt.metrics_cursor, masker, self._best_trial(placed))
+
+    def _best_trial(self, placed: Placed) -> int | None:
+        with self._database.read() as tx:
+            return best_trial(tx, placed.attempt)
+
+    def _masker(self, placed: Placed) -> Masker:
+        wanted, where = placed.attempt.spec.get("secrets", ()), placed.repository
+        return Masker(known(self._database, self._vault, where.owner, where.name, wanted) if wanted else ())
 
     def _is_late(self, placed: Placed) -> bool:
         return self._clock.now() - placed.attempt.entered_at > _PATIENCE
@@ -134,9 +167,16 @@ class Collect:
             experiments.change(tx, placed.attempt.id, **values)
             commits.touch(tx, placed.commit.id)
 
-    def _log_tail(self, backend_id: str) -> str:
-        chunk = self._backend.logs(backend_id, "worker-0", -_LOG_TAIL, _LOG_TAIL)
-        return chunk.data.decode(errors="replace").replace("\0", "")
+    def _log_tails(self, placed: Placed, masker: Masker) -> dict[tuple[str, int], str]:
+        """Return the ends of the tasks' logs, that of the one that failed first: it says why."""
+        with self._database.read() as tx:
+            tasks = experiments.tasks(tx, placed.attempt.id)
+        ordered = sorted(tasks, key=lambda task: task.state != State.FAILED)[:_MOST_LOGS]
+        return {(task.role, task.index): self._log_tail(placed, task, masker) for task in ordered}
+
+    def _log_tail(self, placed: Placed, task: Task, masker: Masker) -> str:
+        chunk = self._backend.logs(placed.attempt.backend_id, f"{task.role}-{task.index}", -_LOG_TAIL, _LOG_TAIL)
+        return masker.mask(chunk.data.decode(errors="replace").replace("\0", ""))
 
     def _report(self, backend_id: str) -> str | None:
         """Return the run's own `report.md`, if it left one of a sane size."""
@@ -149,6 +189,11 @@ class Collect:
                     return None  # a run may take the right to read it away
                 return text.decode(errors="replace").replace("\0", "")
         return None
+
+
+def _logged(series: Sequence[Series]) -> list[Series]:
+    """Return what the run itself logged: what it used of the machine is told by its peaks."""
+    return [one for one in series if one.source is not Source.SYSTEM]
 
 
 def _is_over(placed: Placed) -> bool:

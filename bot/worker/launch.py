@@ -6,8 +6,10 @@ without a handle: the backend is asked again by our own id, and `submit` is idem
 
 import logging
 import socket
+from collections.abc import Iterable
+from dataclasses import replace
 
-from bot.backends.base import AttemptSpec, Backend, BackendError, from_json
+from bot.backends.base import AttemptSpec, Backend, BackendError, from_json, to_json
 from bot.clock import HOUR, MINUTE, SECOND, Clock
 from bot.core.schedule import Need, Room, choose
 from bot.core.states import Observation, State
@@ -18,6 +20,8 @@ from bot.store import experiments
 from bot.store.database import Database
 from bot.store.experiments import Placed
 from bot.store.schema import Attempt
+from bot.store.secrets import SecretsUnavailable, reveal
+from bot.vault import Vault
 from bot.worker.each import Each
 
 _LONGEST_WAIT = 5 * MINUTE
@@ -32,10 +36,18 @@ class Launch:
     name = "launch"
 
     def __init__(
-        self, database: Database, clock: Clock, backend: Backend, git: GitCache, credentials: Credentials
+        self,
+        database: Database,
+        clock: Clock,
+        backend: Backend,
+        git: GitCache,
+        credentials: Credentials,
+        vault: Vault | None = None,
     ) -> None:
+        """`vault` opens stored secrets; None where the settings hold no key."""
         self._database, self._clock = database, clock
         self._backend, self._git, self._credentials = backend, git, credentials
+        self._vault = vault
         self._each = Each(clock)
 
     def tick(self) -> bool:
@@ -83,15 +95,13 @@ class Launch:
         """Hand to the backend what has a place."""
         with self._database.read() as tx:
             waiting = experiments.in_states(tx, State.PENDING)
-            if not waiting:
-                return
             active = experiments.in_states(
                 tx, State.PROVISIONING, State.PROVISIONED, State.NETWORK_SETUP, State.RUNNING, State.NETWORK_TEARDOWN
             )
         fresh = [placed for placed in waiting if placed.attempt.launching_at is None]
-        # Intents without a handle come first: they hold a place already.
-        due = [p for p in waiting if p.attempt.launching_at is not None and p.attempt.handle is None]
         taken = [p for p in waiting if p.attempt.launching_at is not None] + active
+        # Intents without a handle come first: they hold a place already. A running one without is to be gone on with.
+        due = [p for p in taken if p.attempt.handle is None]
         due += self._placed(fresh, taken)
         now = self._clock.now()
         due = [p for p in due if p.attempt.not_before <= now and not _is_to_be_cancelled(p.attempt)]
@@ -115,12 +125,8 @@ class Launch:
 
     def _launch(self, placed: Placed) -> None:
         attempt, repository = placed.attempt, placed.repository
-        with self._database.write() as tx:
-            # Another tick may have been asked to cancel it meanwhile; the intent marks the point of no return.
-            since = attempt.launching_at or self._clock.now()
-            experiments.change(tx, attempt.id, launching_at=since, host=socket.gethostname())
+        spec = self._intend(attempt)
         try:
-            spec = from_json(attempt.spec)
             if spec.code is not None:
                 token = self._credentials.token(repository.installation_id, repository.github_id)
                 where = RepositoryId(repository.github_id, repository.owner, repository.name)
@@ -129,8 +135,9 @@ class Launch:
                 except Denied:  # as in intake: it may only be the token
                     token = self._credentials.renewed(repository.installation_id, repository.github_id)
                     self._git.fetch_code(where, spec.code.sha, token)
-            handle = self._backend.submit(spec)
-        except (GitError, ForgeError, BackendError) as error:
+            secrets = reveal(self._database, self._vault, repository.owner, repository.name, spec.secrets)
+            handle = self._backend.submit(spec, secrets)
+        except (GitError, ForgeError, BackendError, SecretsUnavailable) as error:
             self._stumbled(attempt, error)
             return
         with self._database.write() as tx:
@@ -139,6 +146,24 @@ class Launch:
         if is_over:
             # Its time ran out while its code was fetched. Nobody watches it any more, so it must not run.
             self._backend.cancel(attempt.backend_id, "its end was written down before it began")
+
+    def _intend(self, attempt: Attempt) -> AttemptSpec:
+        """Write down that it is about to be handed over, with the GPUs that are its own from now on."""
+        with self._database.write() as tx:
+            # Another tick may have been asked to cancel it meanwhile; the intent marks the point of no return.
+            since = attempt.launching_at or self._clock.now()
+            spec = from_json(attempt.spec)
+            if attempt.launching_at is None and (wanted := _gpus_of(spec)):
+                spec = replace(spec, gpus=self._free_gpus(experiments.launched(tx), wanted))
+            experiments.change(tx, attempt.id, launching_at=since, host=socket.gethostname(), spec=to_json(spec))
+        return spec
+
+    def _free_gpus(self, launched: Iterable[Attempt], wanted: int) -> tuple[int, ...]:
+        """Return the lowest numbers of GPUs that no launched attempt has; nobody shares one."""
+        capacity = self._backend.capabilities.capacity
+        there = wanted if capacity is None else capacity.gpus
+        taken = {number for attempt in launched for number in attempt.spec.get("gpus", ())}
+        return tuple(number for number in range(there) if number not in taken)[:wanted]
 
     def _stumbled(self, attempt: Attempt, error: Exception) -> None:
         """Try again later, for a while; then it is the platform's error, said with its reason."""
@@ -172,12 +197,18 @@ def _need(placed: Placed) -> Need:
         repository_id=placed.repository.id,
         cpus=sum(group.count * group.machine.cpus for group in spec.groups),
         memory_mb=sum(group.count * group.machine.memory_mb for group in spec.groups),
-        gpus=sum(group.count * group.machine.gpus for group in spec.groups),
+        gpus=_gpus_of(spec),
     )
 
 
+def _gpus_of(spec: AttemptSpec) -> int:
+    return sum(group.count * group.machine.gpus for group in spec.groups)
+
+
 def _is_worth_another_try(error: Exception) -> bool:
-    return not isinstance(error, Refused) and not (isinstance(error, GitError) and not error.is_retryable)
+    return not isinstance(error, Refused | SecretsUnavailable) and not (
+        isinstance(error, GitError) and not error.is_retryable
+    )
 
 
 def _waits_for(placed: Placed) -> str:

@@ -3,13 +3,14 @@ whose report is the same as last time.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from bot.backends.base import AttemptReport, Backend
+from bot.backends.base import AttemptReport, Backend, TaskReport
 from bot.clock import SECOND, Clock
 from bot.core.states import Observation, State
-from bot.store import experiments
-from bot.store.database import Database
+from bot.core.trials import Trial
+from bot.store import commits, experiments
+from bot.store.database import Database, Transaction
 from bot.store.schema import Attempt
 from bot.worker.each import Each
 
@@ -43,17 +44,32 @@ class Watch:
         if not report.known:
             self._miss(attempt)
             return
-        if self._written.get(report.id) == report:
+        known = self._written.get(report.id)
+        if known == report:
             return
         with self._database.write() as tx:
             experiments.observe(tx, attempt.id, report.seen)
             for task in report.tasks:
-                experiments.see_task(tx, attempt.id, task.role, task.index, task.exit_code, task.node)
+                self._see_task(tx, attempt.id, task)
             if report.tasks:
-                peaks = [task.peak_memory_mb for task in report.tasks if task.peak_memory_mb is not None]
-                values = {"exit_code": report.tasks[0].exit_code, "peak_memory_mb": max(peaks, default=None)}
-                experiments.change(tx, attempt.id, **values)
+                experiments.change(tx, attempt.id, **_summary(report))
+            has_news = experiments.see_trials(tx, attempt.id, _trials(report))
+            if has_news or (known is not None and known.progress != report.progress):
+                commits.touch(tx, experiments.commit_of(tx, attempt.id))
+            if report.is_interrupted:
+                # The launch station hands over again what has no handle.
+                experiments.change(tx, attempt.id, handle=None, launching_at=self._clock.now(), tries=0)
         self._written[report.id] = report
+
+    def _see_task(self, tx: Transaction, attempt_id: int, task: TaskReport) -> None:
+        values: dict[str, object] = {
+            "exit_code": task.exit_code,
+            "node": task.node,
+            "peak_memory_mb": task.peak_memory_mb,
+        }
+        if task.seen and task.seen[-1].state.is_final:
+            values |= {"state": task.seen[-1].state, "reason": task.seen[-1].reason}
+        experiments.see_task(tx, attempt_id, task.role, task.index, **values)
 
     def _miss(self, attempt: Attempt) -> None:
         """A backend that does not know what it was given has lost it, unless it just cannot see it for a moment."""
@@ -80,6 +96,27 @@ class Watch:
     def _forget(self, active: Iterable[str]) -> None:
         self._written = {key: report for key, report in self._written.items() if key in active}
         self._unknown_since = {key: at for key, at in self._unknown_since.items() if key in active}
+
+
+def _summary(report: AttemptReport) -> dict[str, object]:
+    """Return what an attempt's row tells of all its tasks. The exit code is that of the first that failed."""
+    peaks = [task.peak_memory_mb for task in report.tasks if task.peak_memory_mb is not None]
+    failed = [task for task in report.tasks if task.seen and task.seen[-1].state is State.FAILED]
+    return {
+        "exit_code": (failed or report.tasks)[0].exit_code,
+        "peak_memory_mb": max(peaks, default=None),
+        "progress": report.progress,
+        "facts": dict(report.facts),
+    }
+
+
+def _trials(report: AttemptReport) -> Iterator[Trial]:
+    """Yield the trials that can be read: what a tuner wrote is looked at like all that comes from outside."""
+    for line in report.trials:
+        try:
+            yield Trial.from_json(line)
+        except ValueError:
+            _log.warning("attempt %s: a trial cannot be read", report.id)
 
 
 def _name(attempt: Attempt) -> str:

@@ -80,7 +80,7 @@ class Workload:
         row.backend_id = f"{experiment.public_id}-{number}"
         row.spec = {"groups": [], "timeout": 0.0}
         if not experiment.refusal:
-            environment = self._environment(repository, commit, experiment, step.params, ref)
+            environment = self._environment(repository, commit, experiment, step.params, grants, ref)
             if cell is not None:
                 environment |= cell.environment()
             row.spec = to_json(self._spec(row, repository, commit, experiment, step.params, grants, environment))
@@ -174,7 +174,13 @@ class Workload:
         )
 
     def _environment(
-        self, repository: Repository, commit: Commit, experiment: Experiment, params: AnyParams, ref: str
+        self,
+        repository: Repository,
+        commit: Commit,
+        experiment: Experiment,
+        params: AnyParams,
+        grants: Grants,
+        ref: str,
     ) -> dict[str, str]:
         """Return what a run sees: the config's own variables, and the ancestor's under its names."""
         return {
@@ -182,7 +188,7 @@ class Workload:
             "PS_GRADIENT_CI_GIT_REF": ref,
             "PS_GRADIENT_CI_GIT_SHA": commit.sha,
             "PS_GRADIENT_CI_GIT_REPO_URL": f"{self._web_url}/{repository.owner}/{repository.name}",
-            "PS_MODEL_PATH": params.model_path or _default_model_path(experiment, params),
+            "PS_MODEL_PATH": params.model_path or _default_model_path(experiment, params, grants),
             "PS_JOBSPACE": _STORAGE,
             "EXPERIMENT_NAME": params.name or experiment.step,
             "PAPERSPACE_EXPERIMENT_ID": experiment.public_id,
@@ -200,11 +206,16 @@ def _mode(params: AnyParams) -> Mode:
     return Mode.SINGLE
 
 
-def _default_model_path(experiment: Experiment, params: AnyParams) -> str:
-    """The ancestor's: several machines can only meet in the storage."""
-    if isinstance(params, GrpcParams | MpiParams):
+def _default_model_path(experiment: Experiment, params: AnyParams, grants: Grants) -> str:
+    """The ancestor's, for whom several machines could only meet in the storage.
+
+    What is written to a storage that keeps nothing would be lost: the model lies among the artifacts then.
+    """
+    if not isinstance(params, GrpcParams | MpiParams):
+        return artifacts_path(params.artifacts)
+    if grants.keeps_storage:
         return f"{_STORAGE}/models/{experiment.public_id}/"
-    return artifacts_path(params.artifacts)
+    return f"{artifacts_path(params.artifacts)}/model"
 
 
 def _image(role: Role) -> Image | None:
@@ -255,13 +266,16 @@ def _shown(value: Any) -> Any:
     return value
 
 
-def metric_roots(spec: AttemptSpec) -> list[Root]:
+def metric_roots(spec: AttemptSpec, best_trial: int | None = None) -> list[Root]:
     """Return the directories of this machine that a run's metrics are read from: its artifacts, then its model path.
 
     A model path outside `/artifacts` and `/storage` lies in the workspace, which is gone after the run: it has none.
+    Of a search the model is the best trial's, whose artifacts are a directory of all.
     """
     artifacts = Path(spec.run_dir) / "artifacts"
     roots, model = [Root(artifacts)], PurePosixPath(spec.env["PS_MODEL_PATH"])
+    if spec.mode is Mode.SEARCH:
+        return roots if best_trial is None else [*roots, Root(artifacts, f"trials/{best_trial}")]
     for mount, directory in ((spec.artifacts, artifacts), (_STORAGE, Path(spec.storage_dir))):
         if model.is_relative_to(mount) and model != PurePosixPath(mount):
             return [*roots, Root(directory, str(model.relative_to(mount)))]

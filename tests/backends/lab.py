@@ -3,13 +3,17 @@
 import itertools
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bot.backends.base import AttemptReport, AttemptSpec, Backend, Code, Machine, TaskGroup
+from bot.backends import walls
+from bot.backends.base import AttemptReport, AttemptSpec, Backend, BackendUnavailable, Code, Machine, TaskGroup
+from bot.backends.powers import Powers, probe
 from bot.core.states import State
 
 PATIENCE = 30.0
@@ -90,6 +94,17 @@ class Lab:
         for attempt_id in self.submitted:
             if self.report(attempt_id).known:
                 self.end_of(attempt_id)
+
+
+@cache
+def powers() -> Powers:
+    """Return what this machine lets attempts have: found out once, since it takes a moment. Nothing without walls."""
+    try:
+        found = walls.find("bwrap", walls.NOBODY, allow_unisolated=False)
+    except BackendUnavailable:
+        return Powers()
+    with tempfile.TemporaryDirectory() as directory:
+        return probe(Path(directory), walls.around_nothing(found.sandbox))
 
 
 def eventually(condition: Callable[[], bool], patience: float = PATIENCE) -> None:

@@ -16,11 +16,12 @@ from bot.backends import orders
 from bot.backends.base import Backend, BackendError, BackendUnavailable, Capacity, Machine, to_json
 from bot.backends.local import LocalBackend
 from bot.backends.orders import Order
+from bot.backends.powers import Powers
 from bot.backends.processes import Process
 from bot.clock import SystemClock
 from bot.core.states import State
 from tests.backends.contract import CHILDREN_THAT_WILL_NOT_GO, BackendContract
-from tests.backends.lab import Lab, commit, eventually, processes_with
+from tests.backends.lab import Lab, commit, eventually, powers, processes_with
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 
@@ -29,9 +30,16 @@ GRACE = 0.6
 
 
 def local(data_dir: Path, *, is_isolated: bool, log_limit: int = 1 << 30) -> Backend:
-    bwrap = "bwrap" if is_isolated else "/nonexistent/bwrap"
-    clock = SystemClock()
-    return LocalBackend(data_dir, CAPACITY, clock, not is_isolated, grace=GRACE, log_limit=log_limit, bwrap=bwrap)
+    return LocalBackend(
+        data_dir,
+        CAPACITY,
+        SystemClock(),
+        not is_isolated,
+        grace=GRACE,
+        log_limit=log_limit,
+        bwrap="bwrap" if is_isolated else "/nonexistent/bwrap",
+        powers=powers() if is_isolated else Powers(),
+    )
 
 
 def isolated(data_dir: Path) -> Backend:
