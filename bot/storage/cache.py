@@ -55,6 +55,11 @@ class Cache:
         while self._held:
             os.close(self._held.pop())
 
+    def refresh(self) -> None:
+        """Count all entries that it gave as used just now: their `GRACE` begins anew."""
+        for lock in self._held:
+            os.utime(lock)
+
     def sweep(self) -> None:
         """Remove what dead processes have left."""
         for leftover in self._directory.glob("*.new"):

@@ -58,6 +58,8 @@ def outcome(request: Request, output: Output, held: contextlib.ExitStack) -> dic
         for fetch in request.fetches:
             label = fetch.label
             done.append(_Fetching(fetch, request, cache, output).run())
+        # The first may have come hours before the last.
+        cache.refresh()
         return {"done": done}
     except Refused as reason:
         return {"failed": f"{label}: {reason}"}
@@ -143,7 +145,7 @@ class _Fetching:
 
 def _empty(directory: Path) -> None:
     """Make the directory, or take out what an interrupted start has left there."""
-    directory.mkdir(0o755, exist_ok=True)
+    directory.mkdir(0o755, parents=True, exist_ok=True)
     for path in directory.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

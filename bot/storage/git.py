@@ -26,6 +26,8 @@ _REF = re.compile(r"(?!.*(\.\.|@\{|//|\.lock$|/$))[^\x00-\x20\x7f~^:?*\[\\/-][^\
 _PINNING = (2, 37)
 """The first git that can be told which address a name has (http.curloptResolve)."""
 _CHUNK = 1 << 16
+_LONGEST = 400
+"""Characters of what git complains of."""
 _DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")
 """However we end, git does; its helpers follow it when their pipes break."""
 
@@ -104,7 +106,7 @@ class _Git:
         """Run a command that needs no network; return its output."""
         status, output, errors = _execute(self._command(*arguments), _ENVIRONMENT, _LOCAL)
         if status != 0:
-            raise Unavailable(f"git {arguments[0]} failed: {errors}")
+            raise Unavailable(f"git {arguments[0]} failed: {shown(errors, _LONGEST)}")
         return output
 
     def fetch(self, ref: str, access: Mapping[str, str], max_bytes: int, host: str) -> None:
@@ -137,7 +139,7 @@ class _Git:
         environment = {**checkout.ENVIRONMENT, "GIT_INDEX_FILE": str(self._index)}
         status, _, errors = _execute(command, environment, _LOCAL)
         if status != 0:
-            raise Refused(f"its files cannot be written: {errors}")
+            raise Refused(f"its files cannot be written: {shown(errors, _LONGEST)}")
 
     def _command(self, *arguments: str) -> list[str]:
         settings = [part for key, value in _SETTINGS.items() for part in ("-c", f"{key}={value}")]
@@ -159,14 +161,14 @@ def _execute(command: list[str], environment: Mapping[str, str], timeout: float)
         return None, b"", "it took too long"
     except FileNotFoundError:
         raise Unavailable("git or setpriv (util-linux) is not installed on this machine") from None
-    return done.returncode, done.stdout, shown(" ".join(done.stderr.decode(errors="replace").split()))
+    return done.returncode, done.stdout, " ".join(done.stderr.decode(errors="replace").split())
 
 
 def _complaint(errors: str, ref: str, host: str) -> Exception:
     for pattern, kind in _ANSWERS:
         if pattern.search(errors):
             return Refused(_SENTENCES[kind].format(ref=shown(ref), host=host))
-    return Unavailable(f"git could not fetch from {host}: {errors}")
+    return Unavailable(f"git could not fetch from {host}: {shown(errors, _LONGEST)}")
 
 
 def _check_files(sizes: Iterator[int], max_bytes: int) -> None:

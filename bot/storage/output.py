@@ -68,10 +68,10 @@ def megabytes(count: int) -> str:
     return f"{count / MB:.1f}" if 0 < count < 10 * MB else f"{count / MB:.0f}"
 
 
-def shown(name: str) -> str:
-    """Return a stranger's name on one line, shortened."""
+def shown(name: str, limit: int = 120) -> str:
+    """Return a stranger's text on one line, shortened in its middle."""
     name = "".join(character if character.isprintable() else "?" for character in name)
-    return name if len(name) <= 120 else f"{name[:60]}…{name[-59:]}"
+    return name if len(name) <= limit else f"{name[: limit // 2]}…{name[-(limit // 2 - 1) :]}"
 
 
 def _nobody_listens(descriptor: int) -> bool:

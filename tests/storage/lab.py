@@ -13,9 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import boto3
 import requests
-from botocore.config import Config
 
 from bot.storage.fetch import outcome
 from bot.storage.output import Output
@@ -130,6 +128,9 @@ class Lab:
 
 def client(endpoint_url: str, access_key: str, secret_key: str) -> Any:
     """Return somebody who fills buckets."""
+    import boto3
+    from botocore.config import Config
+
     return boto3.client(
         "s3",
         endpoint_url=endpoint_url,

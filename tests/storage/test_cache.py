@@ -167,6 +167,15 @@ def test_an_entry_is_not_evicted_before_a_supervisor_could_lock_it(cache: Cache,
     assert names(directory) == {"fresh"}
 
 
+def test_that_time_begins_anew_when_the_last_of_several_has_come(cache: Cache, directory: Path) -> None:
+    get(cache, "first")
+    used_long_ago(directory, "first", GRACE * 2)
+    cache.refresh()
+    cache.close()
+    cache.make_room(30_000)
+    assert names(directory) == {"first"}
+
+
 def test_a_cache_does_not_evict_what_it_has_given_itself(cache: Cache, directory: Path) -> None:
     get(cache, "mine")
     used_long_ago(directory, "mine", GRACE * 2)
