@@ -14,7 +14,6 @@ import fcntl
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -40,6 +39,7 @@ from bot.backends.base import (
 )
 from bot.backends.cgroups import sweep
 from bot.backends.journal import Journal, Story, TaskStory, UnknownJournal
+from bot.backends.leftovers import remove
 from bot.backends.orders import Order
 from bot.backends.powers import Powers, choose, probe
 from bot.backends.running import MARKER
@@ -315,8 +315,7 @@ def _end_of_the_dead(run_dir: Path, story: Story, clock: Clock) -> bool:
             journal.close()
             story.read(path)
             sweep(Order.read(run_dir).means, Order.read(run_dir).attempt["id"], clock)
-            for name in ("workspace", "scratch", "generated"):
-                shutil.rmtree(run_dir / name, ignore_errors=True)
+            remove([run_dir / name for name in ("workspace", "scratch", "generated")], are_ours=os.getuid() != 0)
     except BlockingIOError:
         return False
     finally:

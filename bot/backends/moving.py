@@ -1,6 +1,6 @@
 """The supervisor's move into namespaces of its attempt's own: for a network, for a layer over the storage.
 
-It is the first thing that happens, before any child is started: what is started afterwards is born there.
+What is started afterwards is born there: the sidecar, the tuner, the tasks.
 """
 
 import os

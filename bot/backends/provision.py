@@ -13,6 +13,7 @@ from bot.backends.base import AttemptSpec, Fetch, Mode
 from bot.backends.ends import End, Stop, duration
 from bot.backends.interrupts import Interrupts
 from bot.backends.journal import Journal
+from bot.backends.leftovers import remove
 from bot.backends.orders import Order
 from bot.backends.programs import Program
 from bot.backends.sandbox import Places
@@ -90,7 +91,7 @@ class Provision:
         Raises Stop: ERROR when the commit is not there whole, CANCELLED when that is asked for meanwhile. Raises
         PathRefused for a working directory or artifacts that cannot be.
         """
-        self._remove(places.workspace, places.scratch)
+        remove([Path(places.workspace), Path(places.scratch)], are_ours=self._walls.uid is None)
         sandbox.prepare(self._walls, places)
         if self._spec.code is not None:
             self._check_out(places, self._spec.code.git_dir, self._spec.code.sha)
@@ -104,9 +105,8 @@ class Provision:
 
     def remove_all(self, keeps_workspace: bool = False) -> None:
         """The workspace is gone after the run; logs, artifacts and journal stay."""
-        self._remove(*(str(self._run_dir / name) for name in ("scratch", "generated")))
-        if not keeps_workspace:
-            self._remove(str(self._run_dir / "workspace"))
+        gone = ["scratch", "generated"] if keeps_workspace else ["scratch", "generated", "workspace"]
+        remove([self._run_dir / name for name in gone], are_ours=self._walls.uid is None)
 
     def fill_in(self, value: str | None) -> str | None:
         """Return a value of the config, or the secret that it names. Raises Stop when there is no such secret."""
@@ -199,11 +199,3 @@ class Provision:
                 self._interrupts.sleep(_LOOK_EVERY, ended)
         finally:
             os.close(ended)
-
-    def _remove(self, *paths: str) -> None:
-        there = [path for path in paths if Path(path).exists()]
-        if there and self._walls.uid is None:
-            # A run may have locked its own directories; root need not care.
-            subprocess.run(["chmod", "-R", "u+rwX", "--", *there], check=False, stderr=subprocess.DEVNULL)
-        if there:
-            subprocess.run(["rm", "-rf", "--one-file-system", "--", *there], check=False)

@@ -90,6 +90,7 @@ class Supervisor:
     def _pass_all_states(self) -> End:
         try:
             self._interrupts.check()
+            self._provision.fetch()  # before the move: it needs the machine's own network
             self._settle()
             self._beside.start()
             self._provide()
@@ -131,7 +132,6 @@ class Supervisor:
 
     def _provide(self) -> None:
         Meeting.prepare(self._run_dir / "generated", self._order.sandbox.owner)
-        self._provision.fetch()
         for task in self._tasks.values():
             self._provision.make(self._places(task))
 
