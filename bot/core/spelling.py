@@ -42,7 +42,8 @@ def forms(value: str) -> Iterator[Form]:
 def _pieces(value: str) -> set[str]:
     """Return the long lines, and each long line with the short ones that follow it, so that no part is left out."""
     parts = _LINE_END.split(value.strip())
-    groups, lines = [""], set()
+    groups = [""]
+    lines: set[str] = set()
     for text, end in zip(parts[::2], [*parts[1::2], ""], strict=True):
         line = text.strip()
         if len(line) >= _LONG_LINE:
@@ -125,7 +126,7 @@ def _with_gaps(elements: list[Element]) -> Form:
 
 def _digit(possible: str) -> Element:
     plain = possible + "-" * ("+" in possible) + "_" * ("/" in possible)
-    spellings = [(plain.encode(),)]
+    spellings: list[Spelling] = [(plain.encode(),)]
     if "+" in possible:
         spellings.append((b"%", *_digits("2b")))
     if "/" in possible:

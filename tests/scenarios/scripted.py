@@ -1,7 +1,8 @@
 """A backend that runs what the play says: the protocol's wire, without processes."""
 
+import socket
 from collections.abc import Iterator, Mapping, Sequence
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from bot.backends.base import (
     Artifact,
@@ -28,10 +29,16 @@ class ScriptedBackend:
         self.cancelled: dict[str, str] = {}
         self._seen: dict[str, tuple[Observation, ...]] = {}
         self._exit: dict[str, int | None] = {}
+        self._trials: dict[str, tuple[Mapping[str, Any], ...]] = {}
+        self._progress: dict[str, str] = {}
+        self._interrupted: set[str] = set()
+        self.secrets: dict[str, Mapping[str, str]] = {}
         self.log = b""
 
-    def submit(self, spec: AttemptSpec) -> str:
+    def submit(self, spec: AttemptSpec, secrets: Mapping[str, str] | None = None) -> str:
         self.submissions.append(spec.id)
+        self.secrets[spec.id] = secrets or {}
+        self._interrupted.discard(spec.id)
         if spec.id not in self.specs:
             self.specs[spec.id] = spec
             self._seen[spec.id] = ()
@@ -55,7 +62,23 @@ class ScriptedBackend:
     def open_artifact(self, attempt_id: str, path: str) -> BinaryIO:
         raise FileNotFoundError(path)
 
+    def open_port(self, attempt_id: str, port: int) -> socket.socket:
+        raise ConnectionRefusedError(port)
+
     # What the play says
+
+    def wait_for(self, attempt_id: str, what: str) -> None:
+        """The attempt is provisioning, and says what it waits for."""
+        self._see(attempt_id, State.PROVISIONING)
+        self._progress[attempt_id] = what
+
+    def try_out(self, attempt_id: str, *trials: Mapping[str, Any]) -> None:
+        """The search's tuner writes down these trials."""
+        self._trials[attempt_id] = trials
+
+    def interrupt(self, attempt_id: str) -> None:
+        """The attempt's guardian dies; it could go on."""
+        self._interrupted.add(attempt_id)
 
     def begin(self, attempt_id: str) -> None:
         """The attempt reaches RUNNING."""
@@ -88,4 +111,14 @@ class ScriptedBackend:
         if attempt_id not in self._seen:
             return AttemptReport(attempt_id, known=False)
         seen = self._seen[attempt_id]
-        return AttemptReport(attempt_id, True, seen, (TaskReport("worker", 0, seen, self._exit.get(attempt_id)),))
+        groups = self.specs[attempt_id].groups
+        tasks = [(group.role, index) for group in groups for index in range(group.count)]
+        return AttemptReport(
+            attempt_id,
+            True,
+            seen,
+            tuple(TaskReport(role, index, seen, self._exit.get(attempt_id)) for role, index in tasks),
+            is_interrupted=attempt_id in self._interrupted,
+            progress=self._progress.get(attempt_id, ""),
+            trials=self._trials.get(attempt_id, ()),
+        )

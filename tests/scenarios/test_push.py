@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from bot.backends.base import Mode
 from bot.clock import ManualClock
 from bot.core.states import WAY
 from bot.devhub import DevHub, Link
+from bot.store.database import Database
 from tests.scenarios.road import CONFIG, Road
 from tests.scenarios.scripted import ScriptedBackend
 
@@ -126,13 +128,15 @@ def test_steps_run_in_order_and_the_next_only_after_success(road: Road, backend:
     assert "the step fit" in road.hub.check(repository, sha, "train / evaluate").output.title
 
 
-def test_what_this_version_cannot_launch_says_so(road: Road, backend: ScriptedBackend) -> None:
+def test_what_this_bot_cannot_launch_says_so(road: Road, backend: ScriptedBackend) -> None:
+    backend.capabilities = replace(backend.capabilities, modes=frozenset({Mode.SINGLE}))
     config = """\
 version: 1
 type: multi-mpi
 worker: {command: sleep 1, container: none, machine-type: C1, count: 2}
 master: {command: mpirun train, container: none, machine-type: C1, count: 1}
 """
+    road.restart_worker(Database(road.settings.database_url))
     repository, sha = road.repository({".ps_project/config.yaml": config})
     road.settle()
 
@@ -140,7 +144,7 @@ master: {command: mpirun train, container: none, machine-type: C1, count: 1}
         "experiments": ("completed", "failure"),
         "experiment / multi-mpi": ("completed", "failure"),
     }
-    assert "not launched yet" in road.hub.check(repository, sha, "experiment / multi-mpi").output.summary
+    assert "needs isolation" in road.hub.check(repository, sha, "experiment / multi-mpi").output.summary
     assert backend.submissions == []
 
 
