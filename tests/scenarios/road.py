@@ -1,6 +1,7 @@
 """The whole road in one process: devhub, the web door over HTTP, the stations ticked by hand."""
 
 import atexit
+import base64
 import threading
 from collections.abc import Callable
 from functools import cache
@@ -58,8 +59,10 @@ class Road:
         clock: ManualClock,
         backend: Backend,
         door: Callable[[WSGIApplication], WSGIApplication] = lambda application: application,
+        machines: Machines | None = None,
     ) -> None:
         self.hub, self.clock, self.backend = hub, clock, backend
+        self.machines = machines or Machines.load(None)
         environ = {
             "GITHUB_APP_ID": str(hub.app.id),
             "GITHUB_PRIVATE_KEY": hub.app.private_key,
@@ -68,12 +71,13 @@ class Road:
             "GITHUB_WEB_URL": hub.url,
             "DATA_DIR": str(root / "data"),
             "PUBLIC_URL": "http://bot.example",
+            "SECRETS_KEY": base64.b64encode(b"0" * 32).decode(),
         }
         self.settings = settings.read(environ)
         self.settings.data_dir.mkdir(parents=True, exist_ok=True)
         self.database = Database(self.settings.database_url)
         self.database.migrate(self.settings.data_dir / "migrate.lock")
-        self.app = App(self.settings, clock, self.database, Machines.load(None), backend, _shared_reader())
+        self.app = App(self.settings, clock, self.database, self.machines, backend, _shared_reader())
         self._web = self.app
         self.stations: dict[str, Station] = {station.name: station for station in self.app.stations()}
         self._server = make_server("127.0.0.1", 0, door(self.app.web()), threaded=True)
@@ -92,7 +96,7 @@ class Road:
         """Forget all that the worker knew and begin again with this database. The web process goes on."""
         self.app.close()
         self.database = database
-        self.app = App(self.settings, self.clock, database, Machines.load(None), self.backend)
+        self.app = App(self.settings, self.clock, database, self.machines, self.backend)
         self.stations = {station.name: station for station in self.app.stations()}
 
     def repository(self, files: dict[str, str] | None = None, name: str = "digits") -> tuple[Repository, str]:
