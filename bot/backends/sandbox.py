@@ -91,6 +91,12 @@ class Places:
         """The directories whose files count as the run's."""
         return (self.workspace, self.artifacts, self.scratch)
 
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """The directories that other runs write to as well."""
+        storage = (self.storage,) if self.is_storage_writable else ()
+        return storage if self.cache is None else (*storage, self.cache)
+
 
 def artifacts_path(path: str) -> str:
     """Return where a run sees its artifacts, absolute: a relative path is one of the workspace.

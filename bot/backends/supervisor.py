@@ -67,7 +67,8 @@ class Supervisor:
         self._runs: list[TaskRun] = []
         self._done: set[str] = set()
         self._trials: Trials | None = None
-        self._is_over = False
+        self._verdict: End | None = None
+        self._culprit = ""
 
     def run(self) -> None:
         """Run the attempt to its end and write that down; whatever goes wrong here is the platform's error."""
@@ -99,10 +100,10 @@ class Supervisor:
             self._journal.see(State.NETWORK_SETUP)
             meeting = self._set_up_network()
             self._start(meeting)
-            verdict = self._watch()
+            self._verdict = self._watch()
             self._journal.see(State.NETWORK_TEARDOWN)
             self._end_gently()
-            return verdict
+            return self._verdict
         finally:
             for run in [*self._runs]:
                 self._bury(run)
@@ -155,7 +156,7 @@ class Supervisor:
 
     def _set_up_network(self) -> Meeting:
         self._beside.wait()
-        meeting = Meeting(self._spec, self._run_dir / "generated", self._order.sandbox.owner)
+        meeting = Meeting(self._spec, self._run_dir, self._order.sandbox.owner)
         if facts := {**self._order.facts, **self._beside.facts}:
             self._journal.note(facts=facts)
         for task in self._tasks.values():
@@ -200,7 +201,7 @@ class Supervisor:
 
     def _wall(self, task: Task, places: Places, command: str, trial: int | None = None) -> TaskRun:
         name, limits = f"{self._spec.id}/{task.name}", Limits.of(task.machine)
-        cage = Cage(self._order.means, name, limits, places.written, self._clock)
+        cage = Cage(self._order.means, name, limits, places.written, self._clock, places.shared)
         run = TaskRun(task, self._order.sandbox, places, command, self._clock, cage, trial, self._ours)
         self._beside.see(task.name, trial, run.running.first.pid)
         return run
@@ -234,9 +235,16 @@ class Supervisor:
                 verdict = self._look()
                 next_look = now + min(_FIRST_LOOK + (now - begin) / 4, _LOOK_EVERY)
             if verdict is None and now >= deadline:
-                verdict = End(State.FAILED, f"timed out after {duration(timeout)}")
+                verdict = self._time_out()
             if verdict is not None:
                 return verdict
+
+    def _time_out(self) -> End:
+        end = End(State.FAILED, f"timed out after {duration(self._spec.timeout)}")
+        for run in self._runs:
+            if run.task.decides:
+                run.verdict = end.reason
+        return end
 
     def _ran_already(self) -> float:
         """Return for how many seconds it ran under a supervisor that died."""
@@ -281,7 +289,7 @@ class Supervisor:
             if (too_much := run.look()) is None:
                 continue
             if self._trials is None:
-                verdict = verdict or End(State.FAILED, self._named(run.task, too_much))
+                verdict = verdict or self._failed(run.task, End(State.FAILED, too_much))
             run.verdict = too_much
             self._stop(run)
         return verdict
@@ -294,13 +302,28 @@ class Supervisor:
             return None
         end = End(State.FAILED, run.verdict, code) if run.verdict else judge(code)
         if end.state is not State.STOPPED:
-            return End(end.state, self._named(run.task, end.reason), code)
+            return self._failed(run.task, end) if run.verdict else self._failed(*self._guilty(run.task, end))
         self._done.add(run.task.name)
         is_complete = all(task.name in self._done for task in self._tasks.values() if task.decides)
         return End(State.STOPPED, "", 0) if is_complete else None
 
-    def _named(self, task: Task, reason: str) -> str:
-        return reason if len(self._tasks) == 1 else f"{task.name}: {reason}"
+    def _guilty(self, task: Task, end: End) -> tuple[Task, End]:
+        """Return the task that is to blame, with its end.
+
+        Where the kernel killed something for its memory, those that worked with it may be the first to end.
+        """
+        for run in self._runs:
+            if (too_much := run.look()) is not None:
+                run.verdict = too_much
+                return run.task, End(State.FAILED, too_much)
+        return task, end
+
+    def _failed(self, task: Task, end: End) -> End:
+        """Return the attempt's end when one of its tasks ended like this."""
+        if len(self._tasks) == 1:
+            return end
+        self._culprit = task.name
+        return End(end.state, f"{task.name}: {end.reason}", end.exit_code)
 
     def _stop(self, run: TaskRun) -> None:
         if not run.is_ending:
@@ -310,7 +333,6 @@ class Supervisor:
 
     def _end_gently(self) -> None:
         """Ask all processes that are left to end, and give them their time."""
-        self._is_over = True
         if self._trials is not None:
             self._trials.tuner.say_no_more()
         for run in self._runs:
@@ -336,9 +358,16 @@ class Supervisor:
         if run.verdict:
             end = End(State.FAILED, run.verdict)
         elif was_asked:
-            end = End(State.CANCELLED, "ended when the others were done" if code != 0 else "")
+            end = self._stopped()
         more = {"exit_code": code, "peak_memory_mb": -(-run.peak // _MB) or None}
         self._journal.see(end.state, end.reason, task=run.task.name, **more)
+
+    def _stopped(self) -> End:
+        """Return the end of a task that was ended together with the attempt: by no fault of its own."""
+        if self._verdict is not None and self._verdict.state is State.STOPPED:
+            others = "the master was" if self._spec.mode is Mode.MPI else "the workers were"
+            return End(State.STOPPED, f"stopped when {others} done")
+        return End(State.CANCELLED, f"stopped because {self._culprit} failed" if self._culprit else "")
 
 
 def main(arguments: list[str]) -> int:
