@@ -1,15 +1,18 @@
 """How the tasks of an attempt meet: addresses and variables, the hosts of MPI, the study of a search."""
 
 import os
-import socket
 from pathlib import Path
 
 from bot.backends import mpi
 from bot.backends.base import AttemptSpec, Mode
+from bot.backends.ports import Held, free_ports
 from bot.core import cluster
 from bot.core.roles import MASTER, WORKER
 
+GENERATED = "generated"
 _HOST = "127.0.0.1"
+_LOCKS = "ports"
+"""Below DATA_DIR: a file for each port that some attempt of this machine has."""
 STUDY_URL = "sqlite:////generated/study/study.db"
 """Where the tasks of a shared study find it: see `bot.search.study`."""
 
@@ -17,13 +20,14 @@ STUDY_URL = "sqlite:////generated/study/study.db"
 class Meeting:
     """Made in network setup. Ports that it found are held until `release`: nobody else gets them meanwhile."""
 
-    def __init__(self, spec: AttemptSpec, generated: Path, owner: tuple[int, int]) -> None:
-        self._spec, self._generated = spec, generated
-        self._held: list[socket.socket] = []
+    def __init__(self, spec: AttemptSpec, run_dir: Path, owner: tuple[int, int]) -> None:
+        """Raises PortsExhausted. `owner` are the uid and gid of what a run writes."""
+        self._spec, self._generated = spec, run_dir / GENERATED
+        self._held = Held()
         self._variables: dict[str, dict[str, str]] = {}
         self._commands = {name: group.command for group in spec.groups for name in group.tasks}
         if spec.mode is Mode.GRPC:
-            self._meet_by_address()
+            self._meet_by_address(run_dir.parents[2] / _LOCKS)
         elif spec.mode is Mode.MPI:
             self._meet_by_mpi(owner)
         elif spec.mode is Mode.STUDY:
@@ -43,26 +47,24 @@ class Meeting:
 
     def release(self) -> None:
         """Let the tasks have their ports: they are about to begin."""
-        for held in self._held:
-            held.close()
+        self._held.release()
 
-    def _meet_by_address(self) -> None:
+    def close(self) -> None:
+        """Give the ports to whoever wants them: the attempt is over."""
+        self._held.close()
+
+    def _meet_by_address(self, locks: Path) -> None:
         tasks = [(group.role, index) for group in self._spec.groups for index in range(group.count)]
         workers = [task for task in tasks if task[0] == WORKER]
-        *ports, meeting_point = self._hold(len(tasks) + 1)
+        locks.mkdir(exist_ok=True, mode=0o700)
+        self._held = free_ports(len(tasks) + 1, locks)
+        *ports, meeting_point = self._held.ports
         known = cluster.addresses(tasks, _HOST, ports)
         for role, index in tasks:
             variables = cluster.tensorflow(known, role, index)
             if role == WORKER:
                 variables |= cluster.torch(f"{_HOST}:{meeting_point}", len(workers), index)
             self._variables[f"{role}-{index}"] = variables
-
-    def _hold(self, count: int) -> list[int]:
-        for _ in range(count):
-            held = socket.socket()
-            held.bind((_HOST, 0))
-            self._held.append(held)
-        return [held.getsockname()[1] for held in self._held]
 
     def _meet_by_mpi(self, owner: tuple[int, int]) -> None:
         groups = {group.role: group for group in self._spec.groups}
@@ -73,7 +75,3 @@ class Meeting:
             self._commands[name] = mpi.host_command(name)
         for name in groups[MASTER].tasks:
             self._variables[name] = mpi.variables()
-
-
-STUDY_URL = "sqlite:////generated/study/study.db"
-"""Where the tasks of a shared study find it: see `bot.search.study`."""

@@ -9,8 +9,8 @@ from bot.core.states import State
 class TaskFacts:
     """One task of an attempt, such as `worker-0`. `node` is the host it ran on, empty where there is only one.
 
-    FAILED is the state of a task that failed by itself; one that was only stopped, because another had failed or the
-    work was done, is CANCELLED or STOPPED.
+    FAILED is the state of a task that failed by itself. One that was stopped because the work was done is STOPPED, one
+    that was stopped because another had failed is CANCELLED, each with that as its reason.
     """
 
     name: str

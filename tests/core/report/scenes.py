@@ -42,7 +42,7 @@ WORKERS = (
     TaskFacts("worker-0", State.STOPPED, 0, 311, log_tail="step 400: loss 0.12\n"),
     TaskFacts("worker-1", State.STOPPED, 0, 309, log_tail="step 400: loss 0.13\n"),
 )
-SERVER = TaskFacts("parameter-server-0", State.CANCELLED, None, 120, reason="stopped when the workers were done")
+SERVER = TaskFacts("parameter-server-0", State.STOPPED, None, 120, reason="stopped when the workers were done")
 CLUSTER = cluster(State.STOPPED, *WORKERS, SERVER, exit_code=0, metrics=(e.LOSS,))
 CLUSTER_LIVE = cluster(
     State.RUNNING, *(replace(task, state=State.RUNNING, exit_code=None, reason="") for task in (*WORKERS, SERVER))
