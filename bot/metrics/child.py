@@ -17,6 +17,7 @@ from typing import Any
 from bot.clock import SystemClock
 from bot.metrics.panels import Panel
 from bot.metrics.scan import Cursor, Place, Scan
+from bot.metrics.searches import SearchPicture
 
 MEMORY = 2 << 30
 """Bytes of address space: matplotlib and numpy reserve about 0.4 GiB before they do anything."""
@@ -57,9 +58,10 @@ def _limit() -> None:
 def _change_user(user: int) -> None:
     # Before that, load all that a picture or a document needs: the installation may be unreadable to the other user,
     # and Python looks for a codec only when it is first used.
-    from bot.metrics import drawing  # noqa: PLC0415
+    from bot.metrics import drawing, importance  # noqa: PLC0415
 
     drawing.render("", [])
+    importance.warm_up()
     codecs.lookup("utf-8-sig")
     os.setgroups([])
     os.setresgid(user, user, user)
@@ -78,7 +80,11 @@ def _receive(connection: socket.socket) -> tuple[list[int], bytes] | None:
 
 
 def _answer(request: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
-    kinds: dict[str, Callable[[dict[str, Any], list[int]], dict[str, Any]]] = {"read": _read, "draw": _draw}
+    kinds: dict[str, Callable[[dict[str, Any], list[int]], dict[str, Any]]] = {
+        "read": _read,
+        "draw": _draw,
+        "draw_search": _draw_search,
+    }
     return kinds[request["kind"]](request, descriptors)
 
 
@@ -96,6 +102,13 @@ def _draw(request: dict[str, Any], _descriptors: list[int]) -> dict[str, Any]:
 
     panels = [Panel.from_json(panel) for panel in request["panels"]]
     return {"picture": drawing.render(request["title"], panels).hex()}
+
+
+def _draw_search(request: dict[str, Any], _descriptors: list[int]) -> dict[str, Any]:
+    from bot.metrics import search_drawing  # noqa: PLC0415
+
+    picture = SearchPicture.from_json(request["search"])
+    return {"picture": search_drawing.render(request["title"], picture).hex()}
 
 
 if __name__ == "__main__":

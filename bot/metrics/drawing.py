@@ -1,6 +1,7 @@
 """Pictures of metrics, by matplotlib. Runs in the reading process: texts and values are whatever a run wrote."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from io import BytesIO
 from itertools import accumulate
 from math import ceil, nan
@@ -14,17 +15,16 @@ from matplotlib.ticker import MaxNLocator
 
 from bot.core.gates import Range
 from bot.metrics.panels import Panel
+from bot.metrics.searches import LARGEST
 
 WIDTH = 8.0
 """Inches; at 200 dots an inch the picture is sharp where GitHub shows it about 800 pixels wide."""
 
-_INK, _SOFT, _GRID, _PAPER = "#1f2328", "#59636e", "#d9dee4", "#ffffff"
+INK, SOFT, GRID, PAPER = "#1f2328", "#59636e", "#d9dee4", "#ffffff"
 _CURVES = ("#0969da", "#bc4c00", "#8250df", "#1a7f37")
 _TARGET = "#1a7f37"
 _ROOM = 90
 """Letters of a title that fit into the picture's width."""
-_LARGEST = 1e300
-"""Beyond that, matplotlib's own arithmetic overflows."""
 
 _STYLE: Any = {
     # The bundled font: the same bytes on every machine.
@@ -34,18 +34,18 @@ _STYLE: Any = {
     "text.parse_math": False,
     "axes.formatter.use_mathtext": False,
     "axes.formatter.useoffset": False,
-    "axes.edgecolor": _GRID,
-    "axes.labelcolor": _SOFT,
+    "axes.edgecolor": GRID,
+    "axes.labelcolor": SOFT,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.titlecolor": _INK,
-    "xtick.color": _GRID,
-    "ytick.color": _GRID,
-    "xtick.labelcolor": _SOFT,
-    "ytick.labelcolor": _SOFT,
+    "axes.titlecolor": INK,
+    "xtick.color": GRID,
+    "ytick.color": GRID,
+    "xtick.labelcolor": SOFT,
+    "ytick.labelcolor": SOFT,
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
-    "grid.color": _GRID,
+    "grid.color": GRID,
     "grid.linewidth": 0.6,
 }
 
@@ -54,16 +54,27 @@ def render(title: str, panels: Sequence[Panel]) -> bytes:
     """Return a PNG, 1600 pixels wide, with one small diagram for each panel. The same input gives the same bytes."""
     columns = {0: 1, 1: 1, 2: 2, 4: 2}.get(len(panels), 3)
     rows = max(ceil(len(panels) / columns), 1)
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(WIDTH, 0.4 + 2.1 * rows), dpi=200, facecolor=_PAPER, layout="constrained")
-        figure.suptitle(shown(title, 90), x=0.01, ha="left", fontsize=10, fontweight="bold", color=_INK)
+    with paper():
+        figure = Figure(figsize=(WIDTH, 0.4 + 2.1 * rows), dpi=200, facecolor=PAPER, layout="constrained")
+        figure.suptitle(shown(title, 90), x=0.01, ha="left", fontsize=10, fontweight="bold", color=INK)
         grid = figure.subplots(rows, columns, squeeze=False).flat
         for axes, panel in zip(grid, panels, strict=False):
             _draw(axes, panel, room=_ROOM // columns)
         for axes in grid[len(panels) :]:
             axes.set_axis_off()
-        file = BytesIO()
-        figure.savefig(file, format="png", metadata={"Software": None})
+        return png(figure)
+
+
+def paper() -> AbstractContextManager[None]:
+    """Return the style of our pictures, for the time of a `with`."""
+    style: AbstractContextManager[None] = matplotlib.rc_context(_STYLE)
+    return style
+
+
+def png(figure: Figure) -> bytes:
+    """Return the figure as a PNG that does not tell when and with what it was made."""
+    file = BytesIO()
+    figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()
 
 
@@ -82,19 +93,19 @@ def _draw(axes: Axes, panel: Panel, room: int) -> None:
     target = "" if panel.low is None and panel.high is None else f"target {Range(panel.low, panel.high)}"
     axes.set_title(shown(panel.title, max(room - len(target), 8)), loc="left", fontsize=9)
     axes.set_title(target, loc="right", fontsize=7, color=_TARGET)
-    if not any(value is not None and abs(value) <= _LARGEST for curve in panel.curves for value in curve.values):
-        axes.text(0.5, 0.5, "no finite value", transform=axes.transAxes, ha="center", color=_SOFT)
+    if not any(value is not None and abs(value) <= LARGEST for curve in panel.curves for value in curve.values):
+        axes.text(0.5, 0.5, "no finite value", transform=axes.transAxes, ha="center", color=SOFT)
         axes.set(xticks=[], yticks=[])
         return
     for curve, colour in zip(panel.curves, _CURVES, strict=False):
-        values = [nan if value is None or abs(value) > _LARGEST else value for value in curve.values]
+        values = [nan if value is None or abs(value) > LARGEST else value for value in curve.values]
         # Few points are marked: the line of a single one would be invisible.
         mark = "o" if len(values) <= 40 else ""
         label = shown(curve.label or ".", 24)
         axes.plot(curve.steps, values, color=colour, linewidth=1.6, marker=mark, markersize=2.5, label=label)
     _show_target(axes, panel)
     if len(panel.curves) > 1:
-        axes.legend(fontsize=7, frameon=False, labelcolor=_SOFT)
+        axes.legend(fontsize=7, frameon=False, labelcolor=SOFT)
     axes.grid(axis="y")
     axes.set_axisbelow(True)
     axes.margins(x=0.02)

@@ -2,12 +2,14 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
 from bot.core.gates import Gate
+from bot.core.search import Distribution, Goal
 from bot.core.series import Series
+from bot.core.trials import Trial
 from bot.metrics.process import NoAnswer
 from bot.metrics.reader import MetricsReader
 
@@ -26,8 +28,22 @@ class PictureStore:
 
         A picture is an ornament: that it could not be drawn is logged, and the report goes on with letters.
         """
+        return self._kept(lambda: self._reader.draw(title, series, gates))
+
+    def draw_search(
+        self,
+        title: str,
+        trials: Sequence[Trial],
+        goal: Goal,
+        metric: str,
+        space: Mapping[str, Distribution] | None = None,
+    ) -> str | None:
+        """Draw and keep the picture of a search, like `draw`; the arguments are those of the reader."""
+        return self._kept(lambda: self._reader.draw_search(title, trials, goal, metric, space))
+
+    def _kept(self, draw: Callable[[], bytes | None]) -> str | None:
         try:
-            picture = self._reader.draw(title, series, gates)
+            picture = draw()
         except NoAnswer as error:
             _log.warning("No picture could be drawn: %s", error)
             return None

@@ -10,7 +10,10 @@ from typing import Any
 
 from bot.clock import Clock, SystemClock
 from bot.core.gates import Gate
+from bot.core.search import Distribution, Goal
 from bot.core.series import Kind, Point, Series, Source
+from bot.core.trials import Trial
+from bot.metrics import searches
 from bot.metrics.panels import arrange
 from bot.metrics.process import ChildProcess, NoAnswer
 
@@ -79,17 +82,38 @@ class MetricsReader:
         panels = arrange(series, gates)
         if not panels:
             return None
-        with self._lock:
-            answer = self._ask({"kind": "draw", "title": title, "panels": [panel.to_json() for panel in panels]}, ())
-        try:
-            return bytes.fromhex(answer["picture"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise NoAnswer("the reading process answered nonsense") from error
+        return self._picture({"kind": "draw", "title": title, "panels": [panel.to_json() for panel in panels]})
+
+    def draw_search(
+        self,
+        title: str,
+        trials: Sequence[Trial],
+        goal: Goal,
+        metric: str,
+        space: Mapping[str, Distribution] | None = None,
+    ) -> bytes | None:
+        """Return a PNG of a search: history, importances, parallel coordinates. None while no trial is complete.
+
+        `metric` is what is compared, as the config names it (`custom:/loss`); `space` is None where none was declared.
+        Raises NoAnswer.
+        """
+        picture = searches.arrange(trials, goal, metric, space)
+        if picture is None:
+            return None
+        return self._picture({"kind": "draw_search", "title": title, "search": picture.to_json()})
 
     def close(self) -> None:
         """End the process."""
         with self._lock:
             self._child.close()
+
+    def _picture(self, request: Mapping[str, Any]) -> bytes:
+        with self._lock:
+            answer = self._ask(request, ())
+        try:
+            return bytes.fromhex(answer["picture"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise NoAnswer("the reading process answered nonsense") from error
 
     def _ask(self, request: Mapping[str, Any], descriptors: Sequence[int]) -> dict[str, Any]:
         try:
