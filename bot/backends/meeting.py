@@ -18,7 +18,7 @@ STUDY_URL = "sqlite:////generated/study/study.db"
 
 
 class Meeting:
-    """Made in network setup. Ports that it found are held until `release`: nobody else gets them meanwhile."""
+    """Made in network setup. Ports that it found are held until `release`, and no other attempt's while we live."""
 
     def __init__(self, spec: AttemptSpec, run_dir: Path, owner: tuple[int, int]) -> None:
         """Raises PortsExhausted. `owner` are the uid and gid of what a run writes."""
@@ -48,10 +48,6 @@ class Meeting:
     def release(self) -> None:
         """Let the tasks have their ports: they are about to begin."""
         self._held.release()
-
-    def close(self) -> None:
-        """Give the ports to whoever wants them: the attempt is over."""
-        self._held.close()
 
     def _meet_by_address(self, locks: Path) -> None:
         tasks = [(group.role, index) for group in self._spec.groups for index in range(group.count)]

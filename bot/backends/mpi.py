@@ -70,6 +70,8 @@ def variables() -> dict[str, str]:
     return {
         "OMPI_MCA_plm_rsh_agent": agent,
         "PRTE_MCA_plm_ssh_agent": agent,
+        "OMPI_MCA_pml": "ob1",
+        "OMPI_MCA_osc": "^ucx",
         "OMPI_MCA_btl_tcp_if_include": "lo",
         "OMPI_MCA_oob_tcp_if_include": "lo",
         "PRTE_MCA_prte_if_include": "lo",
