@@ -1,10 +1,14 @@
 """The sidecar of an attempt, seen from its supervisor: it takes the metrics that tasks send, and opens their ports."""
 
+import socket
 from pathlib import Path
 from typing import Any
 
 from bot.backends import processes, sandbox
 from bot.backends.base import AttemptSpec, Mode
+from bot.backends.network import SHARED
+from bot.backends.openings import listen_at
+from bot.backends.interrupts import Interrupts
 from bot.backends.orders import Order
 from bot.backends.processes import Process
 from bot.backends.programs import Program
@@ -22,11 +26,17 @@ class Beside:
         self._run_dir, self._spec, self._order, self._clock = run_dir, spec, order, clock
         self._program: Program | None = None
         self._said: dict[str, Any] = {}
+        self._listeners: list[tuple[int, socket.socket]] = []
+
+    def open_ports(self) -> None:
+        """Listen at the machine's ports, if the run is about to have a network of its own. Raises OSError."""
+        if self._order.network != SHARED:
+            self._listeners = [*listen_at(self._spec.ports)]
 
     def start(self) -> None:
         for name in ("measurements", "ports"):
             (self._run_dir / name).mkdir(exist_ok=True, mode=0o700)
-        self._program = Program("bot.sidecar", self._run_dir)
+        self._program = Program("bot.sidecar", self._run_dir, [one.fileno() for _, one in self._listeners])
         walls = self._order.sandbox
         self._program.tell(
             {
@@ -34,14 +44,17 @@ class Beside:
                 "ports": [[port.host, port.container] for port in self._spec.ports],
                 "user": None if walls.uid is None else [walls.uid, walls.gid],
                 "every": _EVERY,
-                "host_ports": self._order.network == "shared",
+                "host_ports": self._order.network == SHARED,
+                "listeners": [[port, one.fileno()] for port, one in self._listeners],
             }
         )
+        for _, listener in self._listeners:
+            listener.close()
 
-    def wait(self) -> None:
-        """Wait until it is ready. Raises ProgramDied."""
+    def wait(self, interrupts: Interrupts) -> None:
+        """Wait until it is ready. Raises ProgramDied, or Stop when that is asked for."""
         if self._program is not None:
-            self._said = self._program.first_word(self._clock, _START_LIMIT)
+            self._said = self._program.first_word(interrupts, self._clock, _START_LIMIT)
 
     @property
     def facts(self) -> dict[str, Any]:

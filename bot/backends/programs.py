@@ -7,15 +7,18 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bot.backends.interrupts import Interrupts
 from bot.clock import Clock
 
 _PACKAGE = Path(__file__).parents[2]
 _CHUNK = 1 << 16
 _LONGEST_LINE = 1 << 24
+_LOOK_EVERY = 1.0
+"""Seconds between looks for a cancel that nobody nudged us about."""
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/nonexistent"}
 """All that a program gets: nothing of the bot's, nothing that a run has chosen."""
 
@@ -27,7 +30,7 @@ class ProgramDied(Exception):
 class Program:
     """`python -m <module>` with `run_dir` as its working directory; what it complains of goes where ours does."""
 
-    def __init__(self, module: str, run_dir: Path) -> None:
+    def __init__(self, module: str, run_dir: Path, pass_fds: Sequence[int] = ()) -> None:
         self._module = module
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", module],
@@ -35,6 +38,7 @@ class Program:
             stdout=subprocess.PIPE,
             cwd=run_dir,
             env={**ENVIRONMENT, "PYTHONPATH": str(_PACKAGE)},
+            pass_fds=tuple(pass_fds),
             start_new_session=True,
         )
         assert self._process.stdin is not None  # noqa: S101 - both are pipes
@@ -82,11 +86,12 @@ class Program:
                 if isinstance(message, dict):
                     yield message
 
-    def first_word(self, clock: Clock, patience: float) -> dict[str, Any]:
-        """Wait for its first line, `patience` seconds at most. Raises ProgramDied."""
+    def first_word(self, interrupts: Interrupts, clock: Clock, patience: float) -> dict[str, Any]:
+        """Wait for its first line, `patience` seconds at most. Raises ProgramDied, or Stop when that is asked for."""
         give_up = clock.monotonic() + patience
         while not self.is_silent and (left := give_up - clock.monotonic()) > 0:
-            select.select([self._output], [], [], left)
+            interrupts.check()
+            interrupts.sleep(min(left, _LOOK_EVERY), self.fileno())
             for message in self.heard():
                 return message
         raise ProgramDied(f"{self._module} did not start; supervisor.log may say why")

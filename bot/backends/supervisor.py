@@ -92,6 +92,7 @@ class Supervisor:
         try:
             self._interrupts.check()
             self._provision.fetch()  # before the move: it needs the machine's own network
+            self._beside.open_ports()
             self._settle()
             self._beside.start()
             self._provide()
@@ -155,7 +156,7 @@ class Supervisor:
     # Network setup
 
     def _set_up_network(self) -> Meeting:
-        self._beside.wait()
+        self._beside.wait(self._interrupts)
         meeting = Meeting(self._spec, self._run_dir, self._order.sandbox.owner)
         if facts := {**self._order.facts, **self._beside.facts}:
             self._journal.note(facts=facts)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from bot.backends.openings import listen
 from bot.sidecar.connections import QUEUE, Connections, Handler, close
 
 FOLDER = "ports"
@@ -25,7 +26,6 @@ IDLE = 600.0
 _CHUNK = 1 << 16
 _CONNECT = 5.0
 _LOCAL = "127.0.0.1"
-_FIRST_FREE = 1024
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,22 @@ class Door:
     port: int
 
 
-def open_doors(pairs: Sequence[tuple[int, int]], with_host_ports: bool) -> tuple[list[Door], dict[int, int]]:
+def open_doors(
+    pairs: Sequence[tuple[int, int]], with_host_ports: bool, listeners: Sequence[tuple[int, int]] = ()
+) -> tuple[list[Door], dict[int, int]]:
     """Listen for every pair of (host, container) ports below the working directory. Raises OSError.
 
     The second value says at which port of the host each of the run's is reached. With `with_host_ports` the run shares
-    the host's network: where both ports are the same one, the run itself will listen there.
+    the host's network: where both ports are the same one, the run itself will listen there. Where it does not, the
+    `listeners` (container port, descriptor) are in the host's network already.
     """
     Path(FOLDER).mkdir(mode=0o700, exist_ok=True)
     doors = [Door(_unix(port), port) for port in dict.fromkeys(port for _, port in pairs)]
     opened = {}
+    for port, descriptor in listeners:
+        listener = socket.socket(fileno=descriptor)
+        opened[port] = listener.getsockname()[1]
+        doors.append(Door(listener, port))
     for host, port in pairs if with_host_ports else ():
         opened[port] = host
         if host != port:
@@ -52,26 +59,6 @@ def open_doors(pairs: Sequence[tuple[int, int]], with_host_ports: bool) -> tuple
             opened[port] = listener.getsockname()[1]
             doors.append(Door(listener, port))
     return doors, opened
-
-
-def listen(wanted: int) -> socket.socket:
-    """Listen on a port of the loopback: the wanted one, or a free one where that cannot be had. Raises OSError.
-
-    Ports of the system cannot be had even as root: a config must not stand in for one of the machine's services.
-    """
-    for port in (wanted, 0) if wanted >= _FIRST_FREE else (0,):
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((_LOCAL, port))
-            listener.listen(QUEUE)
-        except OSError:
-            listener.close()
-            if port == 0:
-                raise
-        else:
-            return listener
-    raise AssertionError("unreachable: the free port was returned or its error raised")
 
 
 def serve(door: Door, idle: float = IDLE) -> Connections:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from bot.backends.openings import listen
 from bot.clock import Clock
 from bot.sidecar import gateway, ports, statsd
 from bot.sidecar.connections import Connections
@@ -43,6 +44,7 @@ class Order:
     user: tuple[int, int] | None
     every: float
     has_host_ports: bool
+    listeners: tuple[tuple[int, int], ...] = ()
 
     @staticmethod
     def parse(line: bytes) -> "Order":
@@ -50,7 +52,9 @@ class Order:
         value = json.loads(line)
         pairs = tuple((_port(host), _port(container)) for host, container in value["ports"])
         user = None if value["user"] is None else (int(value["user"][0]), int(value["user"][1]))
-        return Order(str(value["attempt"]), pairs, user, max(float(value["every"]), 0.05), bool(value["host_ports"]))
+        every, has_host_ports = max(float(value["every"]), 0.05), bool(value["host_ports"])
+        listeners = tuple((_port(container), int(descriptor)) for container, descriptor in value.get("listeners", ()))
+        return Order(str(value["attempt"]), pairs, user, every, has_host_ports, listeners)
 
 
 def _port(number: object) -> int:
@@ -68,8 +72,8 @@ class Sidecar:
         self._workloads = Workloads(order.attempt)
         self._usage = Usage(self._points, clock, gpus)
         self._statsd = statsd.Statsd(self._workloads, self._points)
-        self._doors, self._opened = ports.open_doors(order.ports, order.has_host_ports)
-        self._gateway = ports.listen(0)
+        self._doors, self._opened = ports.open_doors(order.ports, order.has_host_ports, order.listeners)
+        self._gateway = listen(0)
         udp = _udp()
         self._has_udp = udp is not None
         self._has_task = asyncio.Event()

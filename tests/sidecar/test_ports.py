@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.backends.openings import listen
 from bot.sidecar import ports
 from tests.sidecar.beside import PATIENCE, Beside, beside, until
 
@@ -162,7 +163,7 @@ def test_silence_ends_a_connection_and_talk_keeps_it() -> None:
 
     async def play() -> None:
         run = await asyncio.start_server(echo, "127.0.0.1", 0)
-        door = ports.Door(ports.listen(0), run.sockets[0].getsockname()[1])
+        door = ports.Door(listen(0), run.sockets[0].getsockname()[1])
         accepting = asyncio.create_task(ports.serve(door, idle=1.0).accept())
         reader, writer = await asyncio.open_connection(*door.listener.getsockname())
         for _ in range(4):
