@@ -134,7 +134,7 @@ class Prison:
     def check(self) -> None:
         """The bot is well, and so is the bystander."""
         began = time.monotonic()
-        reports = self.lab.make().poll(self.lab.submitted)
+        reports = self.lab.backend.poll(self.lab.submitted)
         assert self.lab.log(self.bystander) == "on\n"
         assert time.monotonic() - began < 3
         assert all(report.known for report in reports.values())
