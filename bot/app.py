@@ -10,7 +10,7 @@ from flask import Flask
 from jinja2 import FileSystemLoader
 
 from bot.backends.base import Backend
-from bot.backends.local import LocalBackend
+from bot.backends.local import Fetching, LocalBackend
 from bot.backends.machines import Machines
 from bot.backends.walls import NOBODY
 from bot.clock import Clock
@@ -135,8 +135,19 @@ def make_reader() -> MetricsReader:
 
 def make_backend(settings: Settings, machines: Machines, clock: Clock) -> Backend:
     """Return the backend that the settings name."""
-    allow = settings.allow_unisolated_trusted_code
-    return LocalBackend(settings.data_dir, machines.capacity, clock, allow_unisolated=allow, network=settings.network)
+    return LocalBackend(
+        settings.data_dir,
+        machines.capacity,
+        clock,
+        allow_unisolated=settings.allow_unisolated_trusted_code,
+        network=settings.network,
+        fetching=Fetching(
+            settings.s3_endpoint_url,
+            settings.s3_region,
+            settings.dataset_cache_gb,
+            settings.allow_private_sources,
+        ),
+    )
 
 
 def login_token(data_dir: Path) -> str:

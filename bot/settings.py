@@ -22,7 +22,9 @@ IMAGES = ("auto", "public", "off")
 NETWORKS = ("auto", "private", "shared")
 _PRIVATE_NAMES = (".local", ".localhost", ".internal", ".lan", ".home.arpa", ".test")
 _URL = re.compile(r"https?://[A-Za-z0-9._~%:\[\]/!$&()*+,;=-]+")
-_SECRETS = ("GITHUB_PRIVATE_KEY", "GITHUB_WEBHOOK_SECRET", "SECRETS_KEY")
+_ARCHIVE = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9](/[A-Za-z0-9!_.*'()/-]*)?")
+_SECRETS = ("GITHUB_PRIVATE_KEY", "GITHUB_WEBHOOK_SECRET", "SECRETS_KEY", "ARCHIVE_SECRET_ACCESS_KEY")
+_ARCHIVE_KEYS = ("ARCHIVE_ENDPOINT_URL", "ARCHIVE_ACCESS_KEY_ID", "ARCHIVE_SECRET_ACCESS_KEY")
 
 
 class SettingsError(Exception):
@@ -31,6 +33,16 @@ class SettingsError(Exception):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+@dataclass(frozen=True)
+class Archive:
+    """The bucket that artifacts and models are put into. `endpoint_url` None is AWS."""
+
+    url: str
+    endpoint_url: str | None
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -53,6 +65,13 @@ class Settings:
     network: str = "auto"
     allow_unisolated_trusted_code: bool = False
     secrets_keys: tuple[str, ...] = field(default=(), repr=False)
+    retention_days: int = 90
+    keep_workspaces_days: int = 3
+    archive: Archive | None = None
+    s3_endpoint_url: str | None = None
+    s3_region: str = "us-east-1"
+    dataset_cache_gb: int = 100
+    allow_private_sources: bool = False
 
     @property
     def has_public_address(self) -> bool:
@@ -114,6 +133,13 @@ class _Reader:
             network=self._choice("NETWORK", "auto", NETWORKS),
             allow_unisolated_trusted_code=self._switch("ALLOW_UNISOLATED_TRUSTED_CODE"),
             secrets_keys=self._secrets_keys(),
+            retention_days=self._days("RETENTION_DAYS", "90"),
+            keep_workspaces_days=self._days("KEEP_WORKSPACES_DAYS", "3"),
+            archive=self._archive(),
+            s3_endpoint_url=self._optional_url("S3_ENDPOINT_URL"),
+            s3_region=self._text("S3_REGION", "us-east-1"),
+            dataset_cache_gb=self._gigabytes("DATASET_CACHE_GB", "100"),
+            allow_private_sources=self._switch("ALLOW_PRIVATE_SOURCES"),
         )
         if self._problems:
             raise SettingsError(self._problems)
@@ -186,6 +212,38 @@ class _Reader:
         except KeyMalformed as error:
             self._problems.append(f"SECRETS_KEY is malformed: {error}; `openssl rand -base64 32` makes one.")
         return keys
+
+    def _optional_url(self, name: str) -> str | None:
+        return self._url(name, "") if self._text(name, "") else None
+
+    def _gigabytes(self, name: str, default: str) -> int:
+        value = self._text(name, default)
+        if re.fullmatch("[1-9][0-9]{0,6}", value):
+            return int(value)
+        self._problems.append(f"{name} must be a number of gigabytes, at least 1, not {value[:60]!r}.")
+        return 1
+
+    def _days(self, name: str, default: str) -> int:
+        value = self._text(name, default)
+        if re.fullmatch("0|[1-9][0-9]{0,4}", value):
+            return int(value)
+        self._problems.append(f"{name} must be a number of days, 0 for ever, not {value[:60]!r}.")
+        return 0
+
+    def _archive(self) -> Archive | None:
+        url = self._text("ARCHIVE_URL", "").rstrip("/")
+        endpoint = self._url("ARCHIVE_ENDPOINT_URL", "https://s3.amazonaws.com")
+        key, secret = self._text("ARCHIVE_ACCESS_KEY_ID", ""), self._text("ARCHIVE_SECRET_ACCESS_KEY", "")
+        given = [name for name in _ARCHIVE_KEYS if self._text(name, "")]
+        if not url:
+            if given:
+                self._problems.append(f"{given[0]} is set but ARCHIVE_URL is not: give the bucket, s3://bucket/prefix.")
+            return None
+        if not _ARCHIVE.fullmatch(url) or "//" in url.removeprefix("s3://"):
+            self._problems.append(f"ARCHIVE_URL must be of the form s3://bucket/prefix, not {url[:60]!r}.")
+        if not (key and secret):
+            self._problems.append("ARCHIVE_URL needs ARCHIVE_ACCESS_KEY_ID and ARCHIVE_SECRET_ACCESS_KEY.")
+        return Archive(url, endpoint if "ARCHIVE_ENDPOINT_URL" in given else None, key, secret)
 
     def _list(self, name: str) -> tuple[str, ...]:
         return tuple(part.strip() for part in self._environ.get(name, "").split(",") if part.strip())

@@ -21,7 +21,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from bot.backends import artifacts, logfile, means, orders, processes, walls
 from bot.backends.base import (
@@ -47,8 +47,6 @@ from bot.backends.trialsfile import TrialsFile
 from bot.clock import Clock
 from bot.core.states import WAY, Observation, State
 
-CACHE_MB = 102_400
-"""Megabytes of datasets that are kept for the next experiment."""
 GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL."""
 _START_LIMIT = 60.0
@@ -58,6 +56,26 @@ _MOST_INTERRUPTIONS = 3
 _ID = re.compile(r"([A-Za-z0-9_.]+)-([0-9]+)")
 _TASK = re.compile(r"[a-z-]+-[0-9]+")
 _PACKAGE = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Fetching:
+    """How datasets and workspaces are fetched: from where, and how many gigabytes of them are kept for the next run."""
+
+    endpoint_url: str | None = None
+    region: str = "us-east-1"
+    cache_gb: int = 100
+    allow_private: bool = False
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """What `bot.storage.fetch` is told of it."""
+        return {
+            "endpoint_url": self.endpoint_url,
+            "region": self.region,
+            "cache_bytes": self.cache_gb << 30,
+            "allow_private": self.allow_private,
+        }
 
 
 @dataclass
@@ -89,14 +107,13 @@ class LocalBackend:
         bwrap: str = "bwrap",
         network: str = "auto",
         powers: Powers | None = None,
-        endpoint_url: str | None = None,
-        cache_mb: int = CACHE_MB,
+        fetching: Fetching | None = None,
     ) -> None:
         """`network` is the setting NETWORK. `powers` are found out here, unless somebody has just done so."""
         self._runs, self._clock = data_dir.absolute() / "runs", clock
         self._grace, self._log_limit = grace, log_limit
         datasets = data_dir.absolute() / "cache" / "datasets"
-        self._fetching = {"cache_dir": str(datasets), "cache_bytes": cache_mb << 20, "endpoint_url": endpoint_url}
+        self._fetching = {"cache_dir": str(datasets), **(fetching or Fetching()).request}
         found = walls.find(bwrap, run_as, allow_unisolated)
         self._sandbox, self._network = found.sandbox, network
         self._known: dict[str, _Known] = {}
