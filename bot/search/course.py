@@ -10,6 +10,7 @@ from typing import Any
 
 from bot.clock import Clock, SystemClock
 from bot.core.search import Search
+from bot.core.series import Source
 from bot.metrics.reader import MetricsReader
 from bot.search.ledger import Ledger
 from bot.search.tuner import Send, Tuner
@@ -35,11 +36,14 @@ def follow(hello: Mapping[str, Any], inbox: "queue.Queue[dict[str, Any]]", send:
             send=send,
             clear=lambda number: clear(artifacts(run_dir, number)),
         )
+        tuner.start()
+        if search.metric_source is not Source.LOGGED and not tuner.is_over:
+            # Its process takes a second or two to start: better now than while a worker waits for its next trial.
+            reader.read([])
         _listen(tuner, inbox, clock)
 
 
 def _listen(tuner: Tuner, inbox: "queue.Queue[dict[str, Any]]", clock: Clock) -> None:
-    tuner.start()
     due = clock.monotonic() + EVERY
     while not tuner.is_over:
         try:
