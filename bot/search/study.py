@@ -200,7 +200,8 @@ _STATES = {
 def _trial(one: Any, has_value: bool) -> Trial:
     state = _STATES[one.state.name]
     value = one.value if has_value else None
-    reason = {TrialState.FAILED: "it failed", TrialState.PRUNED: f"pruned at step {one.last_step}"}.get(state, "")
+    pruned = "pruned" if one.last_step is None else f"pruned at step {one.last_step}"
+    reason = {TrialState.FAILED: "it failed", TrialState.PRUNED: pruned}.get(state, "")
     return Trial(
         number=int(one.number),
         params=_params(one.params),
