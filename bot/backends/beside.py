@@ -6,9 +6,9 @@ from typing import Any
 
 from bot.backends import processes, sandbox
 from bot.backends.base import AttemptSpec, Mode
+from bot.backends.interrupts import Interrupts
 from bot.backends.network import SHARED
 from bot.backends.openings import listen_at
-from bot.backends.interrupts import Interrupts
 from bot.backends.orders import Order
 from bot.backends.processes import Process
 from bot.backends.programs import Program

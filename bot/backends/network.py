@@ -6,13 +6,13 @@ pipe that nobody holds open any more tells it to go.
 """
 
 import contextlib
-import ctypes
 import os
 import select
-import signal
 import socket
 import struct
 import subprocess
+
+from bot.backends import processes
 
 PRIVATE, NONE, SHARED = "private", "none", "shared"
 """The networks of an attempt: its own with a way out, its own without one, the machine's."""
@@ -21,13 +21,10 @@ _RESOLVER = "10.0.2.3"
 _OPTIONS = ("--configure", "--mtu=65520", "--disable-host-loopback", "--enable-sandbox", "--enable-seccomp")
 _WHEN_TOLD = 'read -r _ || exit 1; exec "$@" </dev/null'
 _PATIENCE = 10.0
-_PR_SET_PDEATHSIG = 1
 _LINK_LOCAL = ("169.254.0.0", 16)
 _RTM_NEWROUTE, _REQUEST, _ACK, _CREATE = 24, 1, 4, 0x400  # linux/rtnetlink.h, linux/netlink.h
 _TABLE_MAIN, _PROTOCOL_STATIC, _UNREACHABLE, _DESTINATION = 254, 4, 7, 1
 _HEADER, _ROUTE, _ADDRESS, _ANSWER = (struct.Struct(form) for form in ("=IHHII", "=BBBBBBBBI", "=HH4s", "=16xi"))
-
-_libc = ctypes.CDLL(None)
 
 
 class NetworkError(Exception):
@@ -56,7 +53,7 @@ class Nat:
                 env={},
                 cwd="/",
                 pass_fds=(ready, alive),
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - safe: one thread
+                preexec_fn=processes.die_with_parent,  # noqa: PLW1509 - safe: one thread
             )
         finally:
             for descriptor in (ready, alive, words):
@@ -118,10 +115,6 @@ def resolv_conf(network: str, machines: str) -> str:
         return ""
     kept = [line for line in machines.splitlines() if line.split()[:1] in (["search"], ["domain"], ["options"])]
     return "\n".join([f"nameserver {_RESOLVER}", *kept, ""])
-
-
-def _die_with_parent() -> None:
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _close_off(network: str, bits: int) -> None:

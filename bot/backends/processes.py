@@ -5,6 +5,7 @@ A pid alone names nobody for long: after an end it is given to somebody else. A 
 """
 
 import contextlib
+import ctypes
 import functools
 import os
 import signal
@@ -16,6 +17,8 @@ from typing import Any
 
 _MOST_LOOKS = 20
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,14 @@ def descendants(pid: int) -> list[int]:
                 found.append(child)
             waiting.append(child)
     return found
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent dies: to be run between fork and exec, by one with one thread.
+
+    It does not outlast a change of user.
+    """
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def kill_all(pids: Iterable[int]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bot.backends import processes
 from bot.backends.interrupts import Interrupts
 from bot.clock import Clock
 
@@ -40,6 +41,7 @@ class Program:
             env={**ENVIRONMENT, "PYTHONPATH": str(_PACKAGE)},
             pass_fds=tuple(pass_fds),
             start_new_session=True,
+            preexec_fn=processes.die_with_parent,  # noqa: PLW1509 - safe: one thread
         )
         assert self._process.stdin is not None  # noqa: S101 - both are pipes
         assert self._process.stdout is not None  # noqa: S101

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bot.backends import checkout, sandbox
+from bot.backends import checkout, processes, sandbox
 from bot.backends.base import AttemptSpec, Fetch, Mode
 from bot.backends.ends import End, Stop, duration
 from bot.backends.interrupts import Interrupts
@@ -178,6 +178,7 @@ class Provision:
                 stdout=errors,
                 stderr=errors,
                 env=environment or _PLAIN,
+                preexec_fn=processes.die_with_parent,  # noqa: PLW1509 - safe: one thread
             ) as process,
         ):
             try:

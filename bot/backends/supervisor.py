@@ -41,6 +41,8 @@ from bot.core.states import State
 
 _FIRST_LOOK, _LOOK_EVERY = 0.05, 1.0
 """Seconds between looks at what is used and for a cancel: more of them at first, for short runs. A signal wakes it."""
+_LAST_WORDS = 5.0
+"""Seconds for the tuner to end by itself."""
 _MB = 1 << 20
 
 
@@ -108,6 +110,8 @@ class Supervisor:
         finally:
             for run in [*self._runs]:
                 self._bury(run)
+            if self._trials is not None:
+                self._trials.tuner.end(self._clock, _LAST_WORDS)
             self._beside.end()
             if self._move is not None:
                 self._move.end()
@@ -193,8 +197,10 @@ class Supervisor:
             "command": self._spec.groups[0].command,
         }
         is_resumed = (self._run_dir / orders.TRIALS).exists()
-        self._trials = Trials(self._run_dir, hello, self._start_trial, self._stop, is_resumed)
-        self._journal.note(processes=[vars(Process.of(self._trials.tuner.pid))])
+        self._trials = Trials(self._run_dir, hello, self._start_trial, self._stop, is_resumed, self._must_be_gone)
+
+    def _must_be_gone(self, pid: int) -> None:
+        self._journal.note(processes=[vars(Process.of(pid))])
 
     def _see_running(self, processes: list[dict[str, object]], marker: str | None = None) -> None:
         ours = [*self._beside.processes, *(self._move.processes if self._move is not None else ())]

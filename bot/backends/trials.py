@@ -20,7 +20,7 @@ Start = Callable[[int, int, str, Mapping[str, str]], TaskRun]
 
 
 class Trials:
-    """`start` and `stop` are the supervisor's: only it knows of walls and of time."""
+    """`start` and `stop` are the supervisor's: only it knows of walls and of time. `see` is told each tuner's pid."""
 
     def __init__(
         self,
@@ -29,9 +29,10 @@ class Trials:
         start: Start,
         stop: Callable[[TaskRun], None],
         is_resumed: bool,
+        see: Callable[[int], None],
     ) -> None:
         self._run_dir, self._hello = run_dir, hello
-        self._start, self._stop = start, stop
+        self._start, self._stop, self._see = start, stop, see
         self._restarts = 0
         self._why: dict[int, str] = {}
         self._runs: dict[int, TaskRun] = {}
@@ -70,6 +71,7 @@ class Trials:
 
     def _begin(self, is_resumed: bool) -> Program:
         program = Program("bot.search", self._run_dir)
+        self._see(program.pid)
         program.tell({**self._hello, "resumed": is_resumed})
         return program
 
