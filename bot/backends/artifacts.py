@@ -6,7 +6,7 @@ whoever uses it, and lead to the bot's own files by then.
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -18,15 +18,17 @@ _LONGEST_PATH = 1024
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def find(root: Path) -> Iterator[Artifact]:
+def find(root: Path, below: str = "") -> Iterator[Artifact]:
     """Yield the regular files below `root` in the order of their names, at most MOST_FILES and DEEPEST levels down.
+
+    `below` is a relative path of a directory to look in instead; paths are then those below it.
 
     Left out: links, devices, pipes, what cannot be read, and names that are no UTF-8 or longer than 1,024 bytes, which
     no page could link to.
     """
     try:
-        directory = os.open(root, _DIRECTORY)
-    except OSError:
+        directory = _open_directory(root, PurePosixPath(below).parts)
+    except (OSError, ValueError):
         return
     try:
         for count, artifact in enumerate(_walk(directory, PurePosixPath()), start=1):
@@ -74,12 +76,8 @@ def _descend(directory: int, name: str, path: PurePosixPath) -> Iterator[Artifac
 
 
 def _open_below(root: Path, parts: list[str]) -> BinaryIO:
-    directory = os.open(root, _DIRECTORY)
+    directory = _open_directory(root, parts[:-1])
     try:
-        for part in parts[:-1]:
-            below = os.open(part, _DIRECTORY, dir_fd=directory)
-            os.close(directory)
-            directory = below
         # Without O_NONBLOCK a pipe in the place of a file would hold us for ever.
         file = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
     finally:
@@ -88,6 +86,21 @@ def _open_below(root: Path, parts: list[str]) -> BinaryIO:
         os.close(file)
         raise FileNotFoundError(parts[-1])
     return os.fdopen(file, "rb")
+
+
+def _open_directory(root: Path, parts: Sequence[str]) -> int:
+    directory = os.open(root, _DIRECTORY)
+    try:
+        for part in parts:
+            if part == "..":
+                raise FileNotFoundError(part)
+            below = os.open(part, _DIRECTORY, dir_fd=directory)
+            os.close(directory)
+            directory = below
+    except BaseException:
+        os.close(directory)
+        raise
+    return directory
 
 
 def _is_listable(path: str) -> bool:

@@ -38,7 +38,8 @@ class ChildProcess:
         self._timeout = timeout
         self._user = user
         # matplotlib keeps its list of fonts here; without it each new child would search for them.
-        self._scratch = tempfile.TemporaryDirectory(prefix="experiment-ci-")
+        # Whose it is stands in its name: one whose owner was killed is swept away.
+        self._scratch = tempfile.TemporaryDirectory(prefix=f"experiment-ci-{os.getpid()}-")
         if user is not None:
             os.chown(self._scratch.name, user, user)
         self._process: subprocess.Popen[bytes] | None = None

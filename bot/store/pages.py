@@ -7,11 +7,14 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import aliased
 
 from bot.core.gates import GateResult
-from bot.core.series import Series
+from bot.core.search import Goal
+from bot.core.series import Series, Source
 from bot.core.states import State
-from bot.store import metrics
+from bot.core.trials import Trial, top
+from bot.store import experiments, metrics, models
 from bot.store.database import Transaction
-from bot.store.facts import gate_results
+from bot.store.facts import aim_of, gate_results
+from bot.store.models import ModelLine
 from bot.store.schema import (
     Attempt,
     Commit,
@@ -20,7 +23,6 @@ from bot.store.schema import (
     Repository,
     Run,
     RunTrigger,
-    Task,
     TransitionRow,
 )
 
@@ -75,12 +77,51 @@ class Stay:
 
 @dataclass(frozen=True)
 class TaskLine:
-    """One task. `name` is the backend's (`worker-0`)."""
+    """One task. `name` is the backend's (`worker-0`), `log_tail` the end of its log, known once it was read."""
 
     name: str
     state: State
     exit_code: int | None
     node: str | None
+    peak_memory_mb: int | None
+    reason: str
+    log_tail: str
+
+
+@dataclass(frozen=True)
+class SearchPage:
+    """A search: its trials, the complete ones best first, then the others by their numbers.
+
+    `asked` is how many its config asked for, None where it does not say. `series` are those of the best trial.
+    """
+
+    goal: Goal
+    metric: str
+    asked: int | None
+    trials: tuple[Trial, ...]
+    best: Trial | None
+    series: tuple[Series, ...]
+
+
+@dataclass(frozen=True)
+class Launched:
+    """An attempt as its backend knows it. `tasks` are the names of its tasks, `archive` where its files went.
+
+    `removed_at` is when its files on this machine were swept away.
+    """
+
+    backend_id: str
+    tasks: tuple[str, ...]
+    archive: str | None
+    removed_at: int | None
+
+
+@dataclass(frozen=True)
+class Running:
+    """A running attempt and the ports that it opened."""
+
+    backend_id: str
+    ports: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -113,7 +154,9 @@ class AttemptPage:
     """All about one attempt. `backend_id` is its name at the backend, `is_launched` tells whether it was handed there,
     `is_over` that nothing will change any more: it ended, and its metrics have been read to their end.
 
-    `timeout` is in seconds; `problems` are what the metrics reader could not read.
+    `timeout` is in seconds; `problems` are what the metrics reader could not read. `facts` are what the backend found
+    out, `ports` what can be looked at now, `archive` where artifacts and model were put, `removed_at` when they were
+    removed from this machine.
     """
 
     number: int
@@ -135,6 +178,14 @@ class AttemptPage:
     log_tail: str
     series: tuple[Series, ...]
     gates: tuple[GateResult, ...]
+    progress: str
+    facts: dict[str, Any]
+    ports: tuple[int, ...]
+    is_trusted: bool
+    search: SearchPage | None
+    model: ModelLine | None
+    archive: str | None
+    removed_at: int | None
 
 
 @dataclass(frozen=True)
@@ -158,10 +209,22 @@ def key(tx: Transaction, public_id: str) -> Key | None:
     return None if found is None else Key(*found)
 
 
-def attempt_name(tx: Transaction, experiment_id: int, number: int) -> str | None:
-    """Return the name that an attempt has at its backend, None when there is no such attempt there."""
+def launched(tx: Transaction, experiment_id: int, number: int) -> Launched | None:
+    """Return an attempt as its backend knows it, None when there is no such attempt there."""
     where = (Attempt.experiment_id == experiment_id, Attempt.number == number, Attempt.handle.is_not(None))
-    return tx.scalar(select(Attempt.backend_id).where(*where))
+    attempt = tx.scalar(select(Attempt).where(*where))
+    if attempt is None:
+        return None
+    tasks = tuple(f"{row.role}-{row.index}" for row in experiments.tasks(tx, attempt.id))
+    return Launched(attempt.backend_id, tasks, attempt.archive, attempt.removed_at)
+
+
+def running(tx: Transaction, public_id: str) -> Running | None:
+    """Return the running attempt at an experiment with its ports, None when none is running."""
+    columns = select(Attempt.backend_id, Attempt.spec["ports"]).join(Experiment)
+    where = (Experiment.public_id == public_id, Attempt.state == State.RUNNING)
+    found = tx.execute(columns.where(*where).order_by(Attempt.number.desc()).limit(1)).one_or_none()
+    return None if found is None else Running(found[0], _containers(found[1]))
 
 
 def recent(tx: Transaction, limit: int) -> list[Entry]:
@@ -230,8 +293,18 @@ def _line(attempt: Attempt) -> AttemptLine:
     return AttemptLine(attempt.number, state, attempt.created_at, ended, attempt.reason)
 
 
+def _containers(ports: list[dict[str, int]] | None) -> tuple[int, ...]:
+    """Return the run's own side of the ports in a spec; an earlier version's has none."""
+    return tuple(port["container"] for port in ports or ())
+
+
 def _attempt(tx: Transaction, experiment: Experiment, attempt: Attempt, is_pull: bool) -> AttemptPage:
     series = metrics.load(tx, attempt.id)
+    search = _search(tx, attempt)
+    of_best = () if search is None else search.series
+    is_searched = search is not None and search.best is not None
+    # As in `facts`: a search is judged by its best trial.
+    judged = [*of_best, *(one for one in series if one.source is Source.SYSTEM)] if is_searched else series
     return AttemptPage(
         number=attempt.number,
         backend_id=attempt.backend_id,
@@ -250,9 +323,30 @@ def _attempt(tx: Transaction, experiment: Experiment, attempt: Attempt, is_pull:
         problems=tuple(str(problem) for problem in attempt.metrics_problems),
         report=attempt.report,
         log_tail=attempt.log_tail,
-        series=tuple(series),
-        gates=gate_results(tx, experiment, attempt, series, is_pull),
+        series=(*of_best, *series),
+        gates=gate_results(tx, experiment, attempt, judged, is_pull),
+        progress=attempt.progress,
+        facts=attempt.facts,
+        ports=_containers(attempt.spec.get("ports")) if attempt.state == State.RUNNING else (),
+        is_trusted=attempt.spec.get("is_trusted", True),
+        search=search,
+        model=models.of_attempt(tx, attempt.id),
+        archive=attempt.archive,
+        removed_at=attempt.removed_at,
     )
+
+
+def _search(tx: Transaction, attempt: Attempt) -> SearchPage | None:
+    aim = aim_of(attempt.spec, attempt.facts)
+    if aim is None:
+        return None
+    trials, (goal, metric) = experiments.trials(tx, attempt.id), aim
+    complete = top(trials, goal, len(trials))
+    best = next(iter(complete), None)
+    others = tuple(trial for trial in trials if trial not in complete)
+    series = () if best is None else tuple(metrics.load(tx, attempt.id, best.number))
+    declared = attempt.spec.get("search") or {}
+    return SearchPage(goal, metric, declared.get("trials"), (*complete, *others), best, series)
 
 
 def _group(value: dict[str, Any]) -> Group:
@@ -270,8 +364,18 @@ def _group(value: dict[str, Any]) -> Group:
 
 
 def _tasks(tx: Transaction, attempt_id: int) -> tuple[TaskLine, ...]:
-    rows = tx.scalars(select(Task).where(Task.attempt_id == attempt_id).order_by(Task.id))
-    return tuple(TaskLine(f"{row.role}-{row.index}", State(row.state), row.exit_code, row.node) for row in rows)
+    return tuple(
+        TaskLine(
+            f"{row.role}-{row.index}",
+            State(row.state),
+            row.exit_code,
+            row.node,
+            row.peak_memory_mb,
+            row.reason,
+            row.log_tail,
+        )
+        for row in experiments.tasks(tx, attempt_id)
+    )
 
 
 def _stays(tx: Transaction, attempt_id: int) -> tuple[Stay, ...]:

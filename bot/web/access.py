@@ -9,11 +9,14 @@ import secrets
 
 from flask import request
 
-from bot.clock import DAY, Clock
+from bot.clock import DAY, HOUR, Clock
 
 COOKIE = "experiment_ci_login"
 LASTS = 30 * DAY
 """How long a login is good for, in microseconds. It ends with the process too: the next start prints a new token."""
+
+PASS_LASTS = 12 * HOUR
+"""How long a pass is good for, in microseconds: a working day of looking at a TensorBoard."""
 
 _NOBODY = secrets.token_urlsafe(24)
 """Compared with where there is nothing to compare with, so that a missing experiment takes as long as a closed one."""
@@ -26,7 +29,7 @@ def is_same(given: str, expected: str | None) -> bool:
 
 
 class Logins:
-    """Logins as signed cookies: nothing is stored, and a restart with a new token ends them all."""
+    """Logins as signed cookies, and passes for single things: nothing is stored, and a new token ends them all."""
 
     def __init__(self, token: str, clock: Clock) -> None:
         if len(token) < 20:
@@ -48,8 +51,19 @@ class Logins:
             return False
         return int(issued) <= self._clock.now() < int(issued) + LASTS
 
-    def _sign(self, issued: str) -> str:
-        text = f"login {issued}".encode("utf-8", "replace")
+    def issue_pass(self, thing: str) -> str:
+        """Return a word for an address that opens `thing` alone, for a while. Whoever reads it has it."""
+        return self._sign(str(self._clock.now()), f"pass {thing}")
+
+    def is_pass(self, given: str, thing: str) -> bool:
+        """Tell whether `given` was issued for `thing`, for this token, not too long ago. Total."""
+        issued = given.partition(".")[0]
+        if not is_same(given, self._sign(issued, f"pass {thing}")):
+            return False
+        return int(issued) <= self._clock.now() < int(issued) + PASS_LASTS
+
+    def _sign(self, issued: str, purpose: str = "login") -> str:
+        text = f"{purpose} {issued}".encode("utf-8", "replace")
         return f"{issued}.{hmac.new(self._token.encode(), text, hashlib.sha256).hexdigest()}"
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from math import isfinite
 
 from bot.clock import SECOND
+from bot.core import text
 
 
 def moment(at: int) -> str:
@@ -34,6 +35,13 @@ def size(count: int) -> str:
             break
         amount, unit = amount / 1024, larger
     return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def parameter(value: str | int | float | bool) -> str:
+    """Return a parameter of a trial: a number with five significant digits, anything else as it is, cut at 40."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return text.name(str(value))[:40]
+    return number(value, 5) if isinstance(value, float) else str(value)[:40]
 
 
 def number(value: float, digits: int = 6) -> str:

@@ -11,8 +11,11 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
-THREADS = 16
-"""Requests at work at the same time: the door needs one for milliseconds, downloads and slow senders hold theirs."""
+THREADS = 32
+"""Requests at work at the same time: the door needs one for milliseconds, downloads and slow senders hold theirs.
+
+Requests to ports and archives, which may hold theirs for hours, have turns (`ports.TURNS`, `shelf.TURNS`): fewer.
+"""
 
 SILENCE = 10
 """Seconds without a byte after which a request is given up: one whose sender vanished would hold a thread for ever.

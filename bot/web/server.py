@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 from bot.backends.base import Backend
 from bot.clock import Clock
 from bot.core import text
+from bot.storage.kept import KeptFiles
 from bot.store.database import Database, Unavailable
 from bot.web import formats
 from bot.web.access import Logins
@@ -18,6 +19,10 @@ from bot.web.entrance import entrance
 from bot.web.experiments import ExperimentPages
 from bot.web.health import health
 from bot.web.images import images
+from bot.web.models import ModelPages
+from bot.web.ports import PortPages
+from bot.web.proxy import ForeignResponse
+from bot.web.shelf import Shelf
 from bot.web.webhook import webhook_door
 from bot.worker_sign import WorkerSign
 
@@ -53,10 +58,12 @@ def create_web(
     data_dir: Path,
     templates: Path,
     login_token: str,
+    kept: KeptFiles | None = None,
 ) -> Flask:
     """Return the application. Reads and writes nothing until it is asked something.
 
     `templates` is the directory of the pages' templates, with `static/` inside; `web_url` is GitHub's own address.
+    `kept` is where files went that are no longer on this machine.
     """
     url = urlsplit(public_url)
     base, is_https = url.path.rstrip("/"), url.scheme == "https"
@@ -71,6 +78,7 @@ def create_web(
         duration=formats.duration,
         size=formats.size,
         number=formats.number,
+        parameter=formats.parameter,
         clean=text.clean,
         name=text.name,
     )
@@ -78,7 +86,10 @@ def create_web(
     app.register_blueprint(health(database, sign))
     app.register_blueprint(images(data_dir))
     app.register_blueprint(entrance(database, logins, base, is_https))
-    app.register_blueprint(ExperimentPages(database, clock, backend, logins, base, web_url).blueprint())
+    shelf = Shelf(backend, kept)
+    app.register_blueprint(ExperimentPages(database, clock, backend, shelf, logins, base, web_url).blueprint())
+    app.register_blueprint(ModelPages(database, shelf, logins, base, web_url).blueprint())
+    app.register_blueprint(PortPages(database, backend, logins, base).blueprint())
     app.after_request(_protect)
     app.register_error_handler(HTTPException, _problem)
     app.register_error_handler(Unavailable, _unavailable)
@@ -86,6 +97,8 @@ def create_web(
 
 
 def _protect(response: Response) -> Response:
+    if isinstance(response, ForeignResponse):
+        return response
     response.headers.extend(_HEADERS)  # nobody else sets one of them; replacing would cost the door more
     # Pages show what only some may see, and change by the second: no cache keeps them.
     response.headers.setdefault("Cache-Control", "no-store")

@@ -2,8 +2,9 @@
 
 import hashlib
 import hmac
+import socket
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -51,13 +52,14 @@ class ShelfBackend:
     is_complete: bool = False
     is_broken: bool = False
     opened: BinaryIO | None = None
+    connect: Callable[[str, int], socket.socket] | None = None
     capabilities: Capabilities = field(
         default_factory=lambda: Capabilities("shelf", "runs in no box at all", False, None)
     )
 
     def logs(self, attempt_id: str, task: str, from_byte: int, limit: int = 65_536) -> LogChunk:
-        log = self._of(self.log, attempt_id)
-        assert task == "worker-0"
+        # By the attempt's name for its first task, by `<attempt>/<task>` for another.
+        log = self._of(self.log, attempt_id if task == "worker-0" else f"{attempt_id}/{task}")
         start = max(0, len(log) + from_byte) if from_byte < 0 else min(from_byte, len(log))
         data = log[start : start + limit]
         end = start + len(data)
@@ -75,7 +77,12 @@ class ShelfBackend:
         file.seek(0)
         return file
 
-    def submit(self, spec: AttemptSpec) -> str:
+    def open_port(self, attempt_id: str, port: int) -> socket.socket:
+        if self.connect is None:
+            raise ConnectionRefusedError(f"{attempt_id} opened no port")
+        return self.connect(attempt_id, port)
+
+    def submit(self, spec: AttemptSpec, secrets: Mapping[str, str] | None = None) -> str:
         raise AssertionError("the web process starts nothing")
 
     def poll(self, ids: Sequence[str]) -> Mapping[str, AttemptReport]:
@@ -180,7 +187,7 @@ class Stage:
         self.reach(attempt, *WAY[1:])
         with self.database.write() as tx:
             experiments.change(tx, attempt.id, metrics_read_at=self.clock.now(), exit_code=0, peak_memory_mb=321)
-            experiments.see_task(tx, attempt.id, "worker", 0, 0, "this machine")
+            experiments.see_task(tx, attempt.id, "worker", 0, exit_code=0, node="this machine")
 
     def log_scalars(self, attempt: Attempt, tag: str, values: Sequence[float], run: str = "") -> None:
         """Store a metric as the collector does."""

@@ -176,7 +176,7 @@ def test_one_experiments_token_opens_no_other(stage: Stage, experiment: Experime
 def test_the_pages_links_carry_the_token_that_opened_it(stage: Stage, experiment: Experiment, attempt: Attempt) -> None:
     links = re.findall(r'(?:href|data-url)="(/experiments/[^"]+)"', page_of(stage, experiment))
 
-    assert len(links) == 3
+    assert len(links) == 4
     for link in links:
         assert stage.get(link.replace("&amp;", "&")).status_code == 200
 
