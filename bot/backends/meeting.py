@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from bot.backends import mpi
+from bot.backends import mpi, study
 from bot.backends.base import AttemptSpec, Mode
 from bot.backends.ports import Held, free_ports
 from bot.core import cluster
@@ -13,8 +13,6 @@ GENERATED = "generated"
 _HOST = "127.0.0.1"
 _LOCKS = "ports"
 """Below DATA_DIR: a file for each port that some attempt of this machine has."""
-STUDY_URL = "sqlite:////generated/study/study.db"
-"""Where the tasks of a shared study find it: see `bot.search.study`."""
 
 
 class Meeting:
@@ -31,7 +29,7 @@ class Meeting:
         elif spec.mode is Mode.MPI:
             self._meet_by_mpi(owner)
         elif spec.mode is Mode.STUDY:
-            self._variables = {name: {"OPTUNA_STORAGE": STUDY_URL} for name in self._commands}
+            self._variables = {name: {"OPTUNA_STORAGE": study.URL} for name in self._commands}
 
     @staticmethod
     def prepare(generated: Path, owner: tuple[int, int]) -> None:

@@ -31,10 +31,10 @@ class ProgramDied(Exception):
 class Program:
     """`python -m <module>` with `run_dir` as its working directory; what it complains of goes where ours does."""
 
-    def __init__(self, module: str, run_dir: Path, pass_fds: Sequence[int] = ()) -> None:
+    def __init__(self, module: str, run_dir: Path, pass_fds: Sequence[int] = (), arguments: Sequence[str] = ()) -> None:
         self._module = module
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", module],
+            [sys.executable, "-P", "-m", module, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=run_dir,
@@ -98,14 +98,31 @@ class Program:
                 return message
         raise ProgramDied(f"{self._module} did not start; supervisor.log may say why")
 
-    def end(self, clock: Clock, patience: float) -> None:
-        """Let it finish, `patience` seconds at most; then it is killed."""
+    def last_words(self, clock: Clock, patience: float, interrupts: Interrupts | None = None) -> list[dict[str, Any]]:
+        """Let it finish, and return all that it says until then, `patience` seconds at most: see `is_silent`.
+
+        Raises Stop when that is asked for, where there is somebody to ask.
+        """
         self.say_no_more()
+        said: list[dict[str, Any]] = []
         give_up = clock.monotonic() + patience
         while not self.is_silent and (left := give_up - clock.monotonic()) > 0:
-            select.select([self._output], [], [], left)
-            for _ in self.heard():
-                pass
+            if interrupts is None:
+                select.select([self._output], [], [], left)
+            else:
+                interrupts.check()
+                interrupts.sleep(min(left, _LOOK_EVERY), self.fileno())
+            said += self.heard()
+        return said
+
+    @property
+    def status(self) -> int:
+        """Its exit status, once it is silent: waits for its end."""
+        return self._process.wait()
+
+    def end(self, clock: Clock, patience: float) -> None:
+        """Let it finish, `patience` seconds at most; then it is killed."""
+        self.last_words(clock, patience)
         self.kill()
 
     def kill(self) -> None:

@@ -19,7 +19,7 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
-from bot.backends import orders
+from bot.backends import orders, study
 from bot.backends.base import AttemptSpec, Mode, from_json
 from bot.backends.beside import Beside
 from bot.backends.ends import End, Stop, duration, judge
@@ -106,6 +106,7 @@ class Supervisor:
             self._verdict = self._watch()
             self._journal.see(State.NETWORK_TEARDOWN)
             self._end_gently()
+            self._tear_down_network()
             return self._verdict
         finally:
             for run in [*self._runs]:
@@ -161,6 +162,8 @@ class Supervisor:
 
     def _set_up_network(self) -> Meeting:
         self._beside.wait(self._interrupts)
+        if self._spec.mode is Mode.STUDY:
+            study.prepare(self._run_dir, self._interrupts, self._clock)
         meeting = Meeting(self._spec, self._run_dir, self._order.sandbox.owner)
         if facts := {**self._order.facts, **self._beside.facts}:
             self._journal.note(facts=facts)
@@ -349,6 +352,15 @@ class Supervisor:
             for run in [*self._runs]:
                 if run.has_ended or run.is_to_be_killed():
                     self._bury(run)
+
+    def _tear_down_network(self) -> None:
+        """Keep what the tasks left for each other and somebody wants to see."""
+        if self._spec.mode is Mode.STUDY:
+            facts, remark = study.read(self._run_dir, self._clock)
+            if facts:
+                self._journal.note(facts=facts)
+            if remark:
+                next(iter(self._tasks.values())).log.write(f"── {remark}\n".encode())
 
     def _bury(self, run: TaskRun) -> int | None:
         """End what is left of a run and write down how it ended."""
