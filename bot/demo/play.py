@@ -4,26 +4,35 @@ import json
 import os
 import shutil
 import socket
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import requests
 import yaml
 
-from bot.backends import walls
-from bot.backends.base import BackendUnavailable
 from bot.clock import Clock
-from bot.demo import environment, protocol
-from bot.demo.people import CHANGES, People
+from bot.demo import environment, machine, protocol
+from bot.demo.people import PROJECTS, Change, People
 from bot.demo.terminal import Terminal
 from bot.devhub import DevHub, Pull
-from bot.resources import EXAMPLES
 from bot.store.database import Database
 from bot.up import Processes
 
 REPORT = Path("demo-report.json")
 _START = 30.0
-_PATIENCE = 150.0
+_PATIENCE = 240.0
 """Seconds that everything may take after the push; comments are written at most once a minute."""
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A commit of a project that the demo waits for. `is_good` is what the bot must find."""
+
+    people: People
+    label: str
+    sha: str
+    is_good: bool
 
 
 class Demo:
@@ -32,42 +41,65 @@ class Demo:
     def __init__(self, place: Path, clock: Clock) -> None:
         self._place, self._clock = place.absolute(), clock
         self._terminal = Terminal(clock)
-        self._commits: dict[str, str] = {}
-        self._pulls: list[Pull] = []
+        self._teams: list[People] = []
+        self._followed: list[Followed] = []
+        self._pulls: list[tuple[People, Pull]] = []
 
     def run(self, *, once: bool) -> int:
         """Play. Returns 0 when every check concluded as it must (`once`), or when Ctrl-C ended it."""
-        for old in ("data", "hub", "clone"):
+        for old in ("data", "hub", "clone", "clones"):
             shutil.rmtree(self._place / old, ignore_errors=True)
         self._place.mkdir(parents=True, exist_ok=True)
-        example = EXAMPLES / "digits"
         self._terminal.say("making the environment that the experiments run in (the first time takes a minute)…")
-        python = environment.make(self._place, example / "requirements.txt")
+        python = environment.make(self._place, [project.example / "requirements.txt" for project in PROJECTS])
         with DevHub(self._place / "hub", self._clock) as hub:
-            return self._play(hub, example, python, once=once)
+            return self._play(hub, python, once=once)
 
-    def _play(self, hub: DevHub, example: Path, python: Path, *, once: bool) -> int:
-        environ = self._environ(hub, python)
+    def _play(self, hub: DevHub, python: Path, *, once: bool) -> int:
+        trouble = machine.trouble_with_isolation()
+        left_out = machine.left_out(trouble)
+        environ = self._environ(hub, python, is_isolated=not trouble)
         hub.set_webhook(f"{environ['PUBLIC_URL']}/webhook")
         bot = Processes(environ, self._clock)
         bot.start()
         try:
-            people = People(hub, example, self._place / "clone")
-            self._terminal.say(
-                f"devhub, your own GitHub: {hub.url}\nthe bot's pages:         {environ['PUBLIC_URL']}\n"
-            )
+            self._introduce(hub, environ["PUBLIC_URL"], trouble, left_out)
             self._await_ready(environ["PUBLIC_URL"], bot)
-            self._commits["main"] = people.create()
-            for change in CHANGES:
-                pull, self._commits[change.branch] = people.propose(change)
-                self._pulls.append(pull)
-            is_over = self._watch(hub, people, bot)
-            status = self._conclude(hub, people, environ["DATABASE_URL"], is_over=is_over)
+            self._push(hub, left_out)
+            is_over = self._watch(hub, bot)
+            status = self._conclude(hub, left_out, is_over=is_over)
             if not once:
-                self._stay(hub, people, bot)
+                self._stay(hub, bot)
             return status
         finally:
             bot.stop()
+
+    def _introduce(self, hub: DevHub, url: str, trouble: str, left_out: dict[str, str]) -> None:
+        say = self._terminal.say
+        say(f"devhub, your own GitHub: {hub.url}\nthe bot's pages:         {url}\n")
+        if trouble:
+            say(f"NOT ISOLATED: {trouble}\nThe demo's own code is trusted, so it goes on without.\n")
+        for workflow, why in left_out.items():
+            say(f"LEFT OUT: the workflow `{workflow}` of acme/distributed. {why[0].upper()}{why[1:]}")
+
+    def _push(self, hub: DevHub, left_out: dict[str, str]) -> None:
+        """Do what the people do: a repository for each project, and a pull request for each change."""
+        ada = hub.add_user("ada")
+        for project in PROJECTS:
+            people = People(hub, ada, project, self._place / "clones" / project.name)
+            self._teams.append(people)
+            self._follow(people, "main", people.create(left_out), is_good=True)
+            for change in project.changes:
+                if change.workflow not in left_out:
+                    self._propose(people, change)
+
+    def _propose(self, people: People, change: Change) -> None:
+        pull, sha = people.propose(change)
+        self._pulls.append((people, pull))
+        self._follow(people, change.branch, sha, is_good=change.is_good)
+
+    def _follow(self, people: People, branch: str, sha: str, *, is_good: bool) -> None:
+        self._followed.append(Followed(people, f"{people.project.name} {branch}", sha, is_good))
 
     def _await_ready(self, url: str, bot: Processes) -> None:
         """Wait until the bot answers and its worker is alive: GitHub delivers each webhook once, and so does devhub."""
@@ -82,15 +114,13 @@ class Demo:
             bot.tend()
         raise TimeoutError(f"the bot did not start within {_START:g} s; what it said stands above")
 
-    def _environ(self, hub: DevHub, python: Path) -> dict[str, str]:
+    def _environ(self, hub: DevHub, python: Path, *, is_isolated: bool) -> dict[str, str]:
         """Return the bot's environment: what a real one has, with devhub in GitHub's place."""
         key = self._place / "private-key.pem"
         key.touch(mode=0o600)
         key.write_text(hub.app.private_key)
         machines = self._place / "machines.yaml"
-        cpus = max(1, len(os.sched_getaffinity(0)) // 2)
-        small = {"cpus": cpus, "memory": "1GB", "environment": str(python)}
-        machines.write_text(yaml.safe_dump({"types": {"small": small}}))
+        machines.write_text(yaml.safe_dump(machine.types(python)))
         port = _free_port()
         return {
             **{name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL", "TZ") if name in os.environ},
@@ -100,57 +130,49 @@ class Demo:
             "GITHUB_API_URL": hub.url,
             "GITHUB_WEB_URL": hub.url,
             "DATA_DIR": str(self._place / "data"),
-            "DATABASE_URL": f"sqlite:///{self._place / 'data' / 'experiment-ci.sqlite3'}",
+            "DATABASE_URL": self._database_url,
             "MACHINES_FILE": str(machines),
             "PORT": str(port),
             "PUBLIC_URL": f"http://127.0.0.1:{port}",
             # devhub's pages are opened on this machine, so its pictures can be fetched although nobody else could.
             "IMAGES": "public",
-            "ALLOW_UNISOLATED_TRUSTED_CODE": self._isolation(),
+            "ALLOW_UNISOLATED_TRUSTED_CODE": "no" if is_isolated else "yes",
         }
 
-    def _isolation(self) -> str:
-        try:
-            walls.find("bwrap", walls.NOBODY, allow_unisolated=False)
-        except BackendUnavailable as error:
-            self._terminal.say(f"NOT ISOLATED: {error}\nThe demo's own code is trusted, so it goes on without.\n")
-            return "yes"
-        return "no"
+    @property
+    def _database_url(self) -> str:
+        return f"sqlite:///{self._place / 'data' / 'experiment-ci.sqlite3'}"
 
-    def _watch(self, hub: DevHub, people: People, bot: Processes) -> bool:
+    def _watch(self, hub: DevHub, bot: Processes) -> bool:
         """Show what changes until all is concluded and every pull request's comment is final, or patience ends."""
         end = self._clock.monotonic() + _PATIENCE
         while self._clock.monotonic() < end:
             self._clock.sleep(0.2)
             bot.tend()
-            for label, sha in self._commits.items():
-                self._terminal.show(label, hub.checks(people.repository, sha))
-            if self._is_over(hub, people):
+            for one in self._followed:
+                self._terminal.show(one.label, hub.checks(one.people.repository, one.sha))
+            if self._is_over(hub):
                 return True
         return False
 
-    def _is_over(self, hub: DevHub, people: People) -> bool:
-        for sha in self._commits.values():
-            checks = hub.checks(people.repository, sha)
+    def _is_over(self, hub: DevHub) -> bool:
+        for one in self._followed:
+            checks = hub.checks(one.people.repository, one.sha)
             if not checks or any(check.status != "completed" for check in checks):
                 return False
         if not hub.wait_delivered(1.0):  # what we write makes GitHub send something, too
             return False
-        database = Database(f"sqlite:///{self._place / 'data' / 'experiment-ci.sqlite3'}")
+        database = Database(self._database_url)
         try:
             return protocol.is_quiet(database)
         finally:
             database.close()
 
-    def _conclude(self, hub: DevHub, people: People, database_url: str, *, is_over: bool) -> int:
-        for pull in self._pulls:
-            self._terminal.show_comments(pull)
-        database = Database(database_url)
-        report = protocol.write_down(hub, people.repository, self._commits, self._pulls, database)
-        database.close()
-        REPORT.write_text(json.dumps(report, indent=2) + "\n")
-        good = {"main": True, **{change.branch: change.is_good for change in CHANGES}}
-        wrong = protocol.mistakes(report, good, len(CHANGES))
+    def _conclude(self, hub: DevHub, left_out: dict[str, str], *, is_over: bool) -> int:
+        for people, pull in self._pulls:
+            self._terminal.show_comments(people.repository.full_name, pull)
+        report = self._write_down(hub, left_out)
+        wrong = protocol.mistakes(report, {one.label: one.is_good for one in self._followed}, len(self._pulls))
         if not is_over:
             wrong.insert(0, f"not everything was told within {_PATIENCE:g} s")
         self._terminal.say("")
@@ -158,21 +180,37 @@ class Demo:
             self._terminal.say(f"✗ {sentence}")
         if not wrong:
             self._terminal.say("✓ every check concluded as it must")
+        if left_out:
+            self._terminal.say(f"left out: {', '.join(left_out)}, see above")
         self._terminal.say(f"written: {REPORT.absolute()}")
         return 1 if wrong else 0
 
-    def _stay(self, hub: DevHub, people: People, bot: Processes) -> None:
-        name = people.repository.full_name
-        self._terminal.say(f"\n  commits and checks  {hub.url}/{name}")
-        for pull in self._pulls:
-            self._terminal.say(f"  pull request #{pull.number}     {hub.url}/{name}/pull/{pull.number}")
-        self._terminal.say(f"  your own clone      {self._place / 'clone'} (push, and look again)\n\nCtrl-C ends it.")
+    def _write_down(self, hub: DevHub, left_out: dict[str, str]) -> dict[str, Any]:
+        checks = {one.label: hub.checks(one.people.repository, one.sha) for one in self._followed}
+        comments = {f"{people.repository.full_name}#{pull.number}": pull.comments for people, pull in self._pulls}
+        database = Database(self._database_url)
+        try:
+            report = {"left_out": left_out, **protocol.write_down(checks, comments, database)}
+        finally:
+            database.close()
+        REPORT.write_text(json.dumps(report, indent=2) + "\n")
+        return report
+
+    def _stay(self, hub: DevHub, bot: Processes) -> None:
+        say = self._terminal.say
+        for people in self._teams:
+            name = people.repository.full_name
+            say(f"\n  {name}: commits and checks  {hub.url}/{name}")
+            for pull in (pull for team, pull in self._pulls if team is people):
+                say(f"  pull request #{pull.number} “{pull.title}”  {hub.url}/{name}/pull/{pull.number}")
+            say(f"  your own clone  {people.clone} (push, and look again)")
+        say("\nCtrl-C ends it.")
         try:
             while True:
                 self._clock.sleep(0.5)
                 bot.tend()
         except KeyboardInterrupt:
-            self._terminal.say("")
+            say("")
 
 
 def _free_port() -> int:

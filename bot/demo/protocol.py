@@ -1,9 +1,10 @@
 """`demo-report.json`: what happened, taken from devhub and from the bot's own tables."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.core.states import WAY
-from bot.devhub import DevHub, Pull, Repository
+from bot.devhub import CheckRun, Comment
 from bot.store import journal
 from bot.store.checks import count_pending
 from bot.store.database import Database
@@ -13,35 +14,37 @@ _PASSING = ("success", "skipped", "neutral")
 
 
 def write_down(
-    hub: DevHub, repository: Repository, commits: dict[str, str], pulls: list[Pull], database: Database
+    checks: Mapping[str, Sequence[CheckRun]], comments: Mapping[str, Sequence[Comment]], database: Database
 ) -> dict[str, Any]:
-    """Return all that was delivered, run, shown and said, as JSON-able values. Times are UTC microseconds."""
+    """Return all that was delivered, run, shown and said, as JSON-able values. Times are UTC microseconds.
+
+    `checks` are those of each commit by its label, `comments` those of each pull request by `owner/name#number`.
+    """
     with database.read() as tx:
         return {
             "deliveries": journal.deliveries(tx),
             "experiments": journal.experiments(tx),
-            "checks": [
-                {
-                    "commit": sha,
-                    "label": label,
-                    "name": check.name,
-                    "status": check.status,
-                    "conclusion": check.conclusion,
-                    "title": check.output.title,
-                    "shown": [
-                        {"at": moment.at, "status": moment.status, "conclusion": moment.conclusion}
-                        for moment in check.history
-                    ],
-                }
-                for label, sha in commits.items()
-                for check in hub.checks(repository, sha)
-            ],
+            "checks": [_check(label, check) for label, found in checks.items() for check in found],
             "comments": [
-                {"pull": pull.number, "author": comment.author.login, "body": comment.body}
-                for pull in pulls
-                for comment in pull.comments
+                {"pull": pull, "author": comment.author.login, "body": comment.body}
+                for pull, found in comments.items()
+                for comment in found
             ],
         }
+
+
+def _check(label: str, check: CheckRun) -> dict[str, Any]:
+    return {
+        "commit": check.sha,
+        "label": label,
+        "name": check.name,
+        "status": check.status,
+        "conclusion": check.conclusion,
+        "title": check.output.title,
+        "shown": [
+            {"at": moment.at, "status": moment.status, "conclusion": moment.conclusion} for moment in check.history
+        ],
+    }
 
 
 def mistakes(report: dict[str, Any], good: dict[str, bool], pulls: int) -> list[str]:

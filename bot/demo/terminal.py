@@ -36,12 +36,12 @@ class Terminal:
             self._shown[check.id] = now
             sign = _SIGNS.get(check.conclusion or "", "⏳")
             state = check.conclusion or check.status
-            print(f"{self._time()}  {label:<7} {sign} {check.name:<40} {state:<12} {title}", flush=True)
+            print(f"{self._time()}  {label:<18} {sign} {check.name:<44} {state:<11} {title}", flush=True)
 
-    def show_comments(self, pull: Pull) -> None:
+    def show_comments(self, repository: str, pull: Pull) -> None:
         """Print a pull request's comments as they are, indented."""
         for comment in pull.comments:
-            print(f"\n  ── pull request #{pull.number} “{pull.title}”: {comment.author.login} comments\n")
+            print(f"\n  ── {repository}#{pull.number} “{pull.title}”: {comment.author.login} comments\n")
             print(textwrap.indent(comment.body, "  │ ", lambda _line: True), flush=True)
 
     def _time(self) -> str:

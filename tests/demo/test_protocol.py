@@ -8,7 +8,7 @@ import pytest
 from bot.core.states import WAY
 from bot.demo.protocol import mistakes
 
-GOOD = {"main": True, "worse": False}
+GOOD = {"digits main": True, "digits worse": False}
 GATE = "train / fit / tensorflow:loss"
 
 
@@ -23,15 +23,15 @@ def experiment(states: list[str]) -> dict[str, Any]:
 
 REPORT: dict[str, Any] = {
     "checks": [
-        check("main", "experiments"),
-        check("main", "train / fit"),
-        check("main", GATE),
-        check("worse", "experiments", "failure"),
-        check("worse", "train / fit"),
-        check("worse", GATE, "failure"),
+        check("digits main", "experiments"),
+        check("digits main", "train / fit"),
+        check("digits main", GATE),
+        check("digits worse", "experiments", "failure"),
+        check("digits worse", "train / fit"),
+        check("digits worse", GATE, "failure"),
     ],
     "experiments": [experiment(list(WAY)), experiment(list(WAY))],
-    "comments": [{"pull": 1}],
+    "comments": [{"pull": "acme/digits#1"}],
 }
 
 
@@ -51,19 +51,19 @@ def test_all_as_it_must_be() -> None:
 @pytest.mark.parametrize(
     ("report", "sentence"),
     [
-        (with_check("main", "train / fit", None), "main: train / fit is in_progress"),
-        (with_check("main", "experiments", "failure"), "main: the roll-up concluded ['failure']"),
-        (with_check("main", GATE, "failure"), f"main: {GATE} did not pass"),
-        (with_check("worse", "experiments", "success"), "worse: the roll-up concluded ['success']"),
-        (with_check("worse", GATE, "success"), "worse: no gate failed"),
-        (with_check("worse", GATE, "cancelled"), "worse: no gate failed"),
-        (without(checks=REPORT["checks"][3:]), "main: the roll-up concluded []"),
+        (with_check("digits main", "train / fit", None), "digits main: train / fit is in_progress"),
+        (with_check("digits main", "experiments", "failure"), "digits main: the roll-up concluded ['failure']"),
+        (with_check("digits main", GATE, "failure"), f"digits main: {GATE} did not pass"),
+        (with_check("digits worse", "experiments", "success"), "digits worse: the roll-up concluded ['success']"),
+        (with_check("digits worse", GATE, "success"), "digits worse: no gate failed"),
+        (with_check("digits worse", GATE, "cancelled"), "digits worse: no gate failed"),
+        (without(checks=REPORT["checks"][3:]), "digits main: the roll-up concluded []"),
         (
             without(experiments=[experiment([*WAY[:3], "error"]), experiment(list(WAY))]),
             "train / fit at 0123456 went created → pending → provisioning → error",
         ),
         (without(comments=[]), "0 comments on 1 pull requests"),
-        (without(comments=[{"pull": 1}, {"pull": 1}]), "2 comments on 1 pull requests"),
+        (without(comments=[{"pull": "acme/digits#1"}, {"pull": "acme/digits#1"}]), "2 comments on 1 pull requests"),
     ],
 )
 def test_what_is_otherwise_is_said(report: dict[str, Any], sentence: str) -> None:
@@ -72,4 +72,4 @@ def test_what_is_otherwise_is_said(report: dict[str, Any], sentence: str) -> Non
 
 @pytest.mark.parametrize("conclusion", ["skipped", "neutral"])
 def test_what_is_not_run_blocks_nobody(conclusion: str) -> None:
-    assert mistakes(with_check("main", GATE, conclusion), GOOD, 1) == []
+    assert mistakes(with_check("digits main", GATE, conclusion), GOOD, 1) == []
