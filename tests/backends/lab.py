@@ -72,9 +72,9 @@ class Lab:
         eventually(lambda: (state := self.state(attempt_id)) is not None and state.is_final)
         return self.report(attempt_id)
 
-    def log(self, attempt_id: str) -> str:
-        """Return all of the log."""
-        return self.backend.logs(attempt_id, "worker-0", 0, 1 << 30).data.decode(errors="replace")
+    def log(self, attempt_id: str, task: str = "worker-0") -> str:
+        """Return all of a task's log."""
+        return self.backend.logs(attempt_id, task, 0, 1 << 30).data.decode(errors="replace")
 
     def prints(self, command: str, **changes: Any) -> str:
         """Run a command that must succeed; return what it printed."""
@@ -83,9 +83,9 @@ class Lab:
         assert report.seen[-1].state is State.STOPPED, (report.seen[-1], log)
         return log
 
-    def wait_for_line(self, attempt_id: str, line: str) -> None:
+    def wait_for_line(self, attempt_id: str, line: str, task: str = "worker-0") -> None:
         """Wait until the run has printed it: it is running then."""
-        eventually(lambda: line in self.log(attempt_id).splitlines())
+        eventually(lambda: line in self.log(attempt_id, task).splitlines())
 
     def close(self) -> None:
         """End whatever a play left running."""
