@@ -212,16 +212,16 @@ def test_the_processor_is_shared_as_the_machine_says(held: Tasks) -> None:
 
 
 def test_nobody_outlives_the_kill(held: Tasks) -> None:
-    task = held.start("setsid sh -c 'trap \"\" TERM; sleep 7301' & (sleep 7302 &) ; sleep 7303", processes=20)
+    task = held.start("setsid sh -c 'trap \"\" TERM; sleep 731.0173' & (sleep 732.0173 &) ; sleep 733.0173", processes=20)
     task.begin()
-    eventually(lambda: all(processes_with(word) for word in ("7301", "7302", "7303")))
+    eventually(lambda: all(processes_with(word) for word in ("731.0173", "732.0173", "733.0173")))
     everybody = [processes.Process.of(pid) for pid in task.pids()]
     task.cage.kill()
     assert not any(process.is_alive() for process in everybody)
 
 
 def test_a_second_holder_of_a_name_finds_nothing_of_the_first(held: Tasks) -> None:
-    task = held.start("sleep 7304")
+    task = held.start("sleep 734.0173")
     again = Cage(held.means, "run-0/worker-0", LIMITS, [], CLOCK)
     task.process.wait(10)
     assert not again.was_out_of_memory()
@@ -229,7 +229,7 @@ def test_a_second_holder_of_a_name_finds_nothing_of_the_first(held: Tasks) -> No
 
 
 def test_what_a_dead_supervisor_left_is_swept(held: Tasks) -> None:
-    task = held.start("sleep 7305")
+    task = held.start("sleep 735.0173")
     parents = {held.means.memory, held.means.cpu, held.means.pids}
 
     def groups() -> list[Path]:
