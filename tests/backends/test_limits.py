@@ -212,7 +212,9 @@ def test_the_processor_is_shared_as_the_machine_says(held: Tasks) -> None:
 
 
 def test_nobody_outlives_the_kill(held: Tasks) -> None:
-    task = held.start("setsid sh -c 'trap \"\" TERM; sleep 731.0173' & (sleep 732.0173 &) ; sleep 733.0173", processes=20)
+    task = held.start(
+        "setsid sh -c 'trap \"\" TERM; sleep 731.0173' & (sleep 732.0173 &) ; sleep 733.0173", processes=20
+    )
     task.begin()
     eventually(lambda: all(processes_with(word) for word in ("731.0173", "732.0173", "733.0173")))
     everybody = [processes.Process.of(pid) for pid in task.pids()]
