@@ -140,7 +140,7 @@ def trained(bot: Bot) -> psutil.Process:
     """Push something that trains for ever; return its supervisor when it has begun."""
     bot.hub.commit_files(bot.hub.create_repository("acme", "digits"), {".ps_project/config.yaml": CONFIG})
     assert eventually(lambda: "one more" in log_of(bot), 30.0)
-    [journal] = bot.data.glob("runs/*/1/worker-0/journal")
+    [journal] = bot.data.glob("runs/*/1/journal")
     return psutil.Process(json.loads(journal.read_text().splitlines()[0])["supervisor"]["pid"])
 
 

@@ -3,7 +3,7 @@
 import re
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -86,7 +86,7 @@ class Story:
             if attempt not in self._ended:
                 self._ended.add(attempt)
                 if self.losses:
-                    with SummaryWriter(str(Path(spec.run_dir) / "worker-0" / "artifacts")) as writer:
+                    with SummaryWriter(str(Path(spec.run_dir) / "artifacts")) as writer:
                         for step, loss in enumerate(self.losses):
                             writer.add_scalar("loss", loss, step)
                 self._backend.succeed(attempt)
@@ -205,13 +205,13 @@ class DyingBackend(ScriptedBackend):
         super().__init__(clock)
         self._is_armed, self._after = True, after
 
-    def submit(self, spec: AttemptSpec) -> str:
+    def submit(self, spec: AttemptSpec, secrets: Mapping[str, str] | None = None) -> str:
         if self._is_armed:
             self._is_armed = False
             if self._after:
-                super().submit(spec)
+                super().submit(spec, secrets)
             raise PowerCut
-        return super().submit(spec)
+        return super().submit(spec, secrets)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before it was taken", "after it was taken"])

@@ -1,7 +1,7 @@
 """What runs leave behind: however much and however strange, every gate gets its verdict and nobody waits for it."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -147,10 +147,10 @@ class SlowToStart(ScriptedBackend):
 
     road: Road
 
-    def submit(self, spec: AttemptSpec) -> str:
+    def submit(self, spec: AttemptSpec, secrets: Mapping[str, str] | None = None) -> str:
         self.road.clock.advance(8 * 24 * 3600)
         self.road.tick("watch")
-        return super().submit(spec)
+        return super().submit(spec, secrets)
 
 
 def test_what_began_after_its_end_was_written_down_is_stopped(tmp_path: Path, clock: ManualClock) -> None:

@@ -22,7 +22,7 @@ CUSTOM = """
 
 def artifacts(backend: ScriptedBackend, attempt: str) -> Path:
     """The directory that the run sees as /artifacts."""
-    path = Path(backend.specs[attempt].run_dir) / "worker-0" / "artifacts"
+    path = Path(backend.specs[attempt].run_dir) / "artifacts"
     path.mkdir(parents=True, exist_ok=True)
     return path
 
