@@ -59,16 +59,21 @@ class Author:
         self.git("push", "--quiet", "--force", str(self.bare), f"HEAD:{ref}")
         return self.git("rev-parse", "HEAD")
 
-    def git(self, *arguments: str) -> str:
+    def make_tree(self, entries: str) -> str:
+        """Write a tree of `<mode> <kind> <name>\\t<file>` lines; return its name."""
+        return self.git("mktree", data=entries)
+
+    def git(self, *arguments: str, data: str = "") -> str:
         """Run git in the working tree."""
-        return _git("-C", str(self.work), *arguments)
+        return _git("-C", str(self.work), *arguments, data=data)
 
 
-def _git(*arguments: str) -> str:
+def _git(*arguments: str, data: str = "") -> str:
     person = {"NAME": "Ada", "EMAIL": "ada@example.org", "DATE": "2024-05-01T12:00:00Z"}
     environment = {f"GIT_{who}_{key}": value for who in ("AUTHOR", "COMMITTER") for key, value in person.items()}
     environment |= {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"}
-    done = subprocess.run(["git", *arguments], env=environment, check=True, capture_output=True, text=True)
+    command = ["git", *arguments]
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, input=data)
     return done.stdout.strip()
 
 

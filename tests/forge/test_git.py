@@ -253,9 +253,27 @@ def test_code_beyond_the_limit_is_refused(cache: GitCache, author: Author) -> No
         cache.fetch_code(REPOSITORY, dense, None, max_bytes=1 << 20)
     (author.work / "noise").unlink()
     bomb = author.commit({"zeros": bytes(3 << 20)})
-    with pytest.raises(CodeTooLarge, match="3 MB, more than 1 MB"):
+    with pytest.raises(CodeTooLarge, match="more than 1 MB"):
         cache.fetch_code(REPOSITORY, bomb, None, max_bytes=1 << 20)
     cache.fetch_code(REPOSITORY, bomb, None)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [("x" * 1000, "more than 1 MB"), ("", "more than 500000 files and folders")]
+)
+def test_a_tree_that_unfolds_for_ever_is_not_unfolded(
+    cache: GitCache, author: Author, content: str, reason: str
+) -> None:
+    """Nine folders deep, each sixteen times the same one: 69 billion files in a pack of some hundred bytes."""
+    (author.work / "seed").write_text(content)
+    inner = f"100644 blob {author.git('hash-object', '-w', 'seed')}"
+    for _ in range(9):
+        tree = author.make_tree("".join(f"{inner}\tname-{n}\n" for n in range(16)))
+        inner = f"040000 tree {tree}"
+    sha = author.git("commit-tree", tree, "-m", "Bomb")
+    author.git("push", "--quiet", str(author.bare), f"{sha}:refs/heads/main")
+    with pytest.raises(CodeTooLarge, match=reason):
+        cache.fetch_code(REPOSITORY, sha, None, max_bytes=1 << 20)
 
 
 def test_an_empty_commit_has_whole_code_too(cache: GitCache, author: Author) -> None:
@@ -267,6 +285,18 @@ def test_who_wrote_it_and_when(cache: GitCache, author: Author) -> None:
     sha = author.commit({"train.py": "1"}, "Train longer\n\nBecause it helps.")
     info = cache.commit_info(REPOSITORY, sha)
     assert (info.subject, info.author, info.committed_at) == ("Train longer", "Ada", 1_714_564_800_000_000)
+
+
+@pytest.mark.parametrize("date", ["", "yesterday +0000", "-5 +0000", "99999999999999999999 +0000"])
+def test_a_date_that_is_none_is_told_as_none(cache: GitCache, author: Author, date: str) -> None:
+    author.commit({"train.py": "1"})
+    tree = author.git("rev-parse", "HEAD^{tree}")
+    text = f"tree {tree}\nauthor Ada <ada@example.org> 1 +0000\ncommitter Ada <ada@example.org> {date}\n\nOdd\n"
+    sha = author.git("hash-object", "-t", "commit", "-w", "--literally", "--stdin", data=text)
+    author.git("update-ref", "HEAD", sha)
+    author.git("push", "--quiet", "--force", str(author.bare), "HEAD:refs/heads/main")
+    info = cache.commit_info(REPOSITORY, sha)
+    assert (info.subject, info.author, info.committed_at) == ("Odd", "Ada", 0)
 
 
 def test_many_at_once_fetch_once(cache: GitCache, author: Author, server: GitServer) -> None:
@@ -305,9 +335,9 @@ def test_git_keeps_the_lock_of_a_killed_bot(cache: GitCache, author: Author, ser
     script = (
         "import sys; from pathlib import Path; from bot.forge.git import *\n"
         "cache = GitCache(Path(sys.argv[1]), sys.argv[2]); where = RepositoryId(42, 'ada', 'digits')\n"
-        "with cache._locked(where) as lock:\n"
+        "with cache.bare(where, None).locked() as git:\n"
         "    import subprocess\n"
-        "    orphan = subprocess.Popen(['cat', sys.argv[3]], pass_fds=(lock,))\n"
+        "    orphan = subprocess.Popen(['cat', sys.argv[3]], pass_fds=(git._lock,))\n"
         "    print(orphan.pid, flush=True); orphan.wait()\n"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "cache"), server.url, str(held)]
