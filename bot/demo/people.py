@@ -117,14 +117,14 @@ class People:
     def _make_it_adas(self) -> None:
         """Put Ada's name and her way to log in into the clone: whoever tries the demo may push from there too."""
         given = self._hub.git_env(self._ada)
-        count = int(given["GITCONFIG_COUNT"])
-        known = [(given[f"GITCONFIG_KEY_{n}"], given[f"GITCONFIG_VALUE_{n}"]) for n in range(count)]
+        count = int(given["GIT_CONFIG_COUNT"])
+        known = [(given[f"GIT_CONFIG_KEY_{n}"], given[f"GIT_CONFIG_VALUE_{n}"]) for n in range(count)]
         for key, value in [("user.name", "Ada"), ("user.email", "ada@example.com"), *known]:
             self._git("config", "--add", key, value)
 
     def _git(self, *arguments: str) -> str:
         # Nothing of this machine's own git settings: the demo is the same everywhere.
-        environment = {**os.environ, "GITCONFIG_GLOBAL": os.devnull, "GITCONFIG_NOSYSTEM": "1"}
+        environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
         result = subprocess.run(
             ["git", *arguments], cwd=self.clone, env=environment, check=True, capture_output=True, text=True
         )
