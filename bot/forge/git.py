@@ -32,6 +32,8 @@ __all__ = [
 
 LARGEST_CODE = 2048 * MIB
 """Bytes that one commit's files may have together, and that one download may take."""
+_LAST_SECOND = 253_402_300_799
+"""Of the year 9999, where calendars end."""
 _NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]+")
 
 
@@ -155,8 +157,8 @@ class GitCache:
         bare.fetch_commit(sha)
         output = bare.git.run("log", "-1", "--no-show-signature", "--encoding=UTF-8", "--format=%ct%x00%an%x00%s", sha)
         seconds, author, subject = output.removesuffix(b"\n").split(b"\0", 2)
-        at = min(int(seconds), 1 << 40) * SECOND if seconds.isdigit() else 0
-        return CommitInfo(_text(subject), _text(author), at)
+        is_date = seconds.isdigit() and int(seconds) <= _LAST_SECOND
+        return CommitInfo(_text(subject), _text(author), int(seconds) * SECOND if is_date else 0)
 
     def url(self, repository: RepositoryId) -> str:
         """Return what git fetches from. Raises GitError for a name that GitHub would not give."""
