@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.backends.base import Artifact, BackendError, Code
+from bot.backends.base import Artifact, BackendError, Code, Mode
 from bot.core.states import WAY, Observation, State, advance
 from tests.backends.lab import Lab, commit, eventually, processes_with
+from tests.backends.modes import SPEAKER, VALUE, left_over, run_dir, several, story
 
 CHILDREN_THAT_WILL_NOT_GO = """
 trap '' TERM INT HUP
@@ -349,3 +350,77 @@ class BackendContract:
         attempt_id = lab.submit("echo 1 > $ARTIFACTS_DIR/events; echo on; sleep 30")
         lab.wait_for_line(attempt_id, "on")
         assert [a.path for a in lab.backend.artifacts(attempt_id)] == ["events"]
+
+
+class EveryModeContract:
+    """The plays that hold in each mode of several tasks: a command runs twice at the same time."""
+
+    def test_submitted_often_and_asked_by_another_bot_it_runs_once(self, lab: Lab, mode: Mode) -> None:
+        command = f"echo ran >> $STORAGE_DIR/count; sleep 0.3; {VALUE}"
+        spec = replace(lab.spec(""), **several(lab, mode, command))
+        lab.submitted.append(spec.id)
+        handle = lab.backend.submit(spec)
+        lab.backend = lab.make()
+        assert lab.backend.submit(spec) == handle
+        report = lab.end_of(spec.id)
+        assert lab.make().submit(spec) == handle
+        assert [seen.state for seen in report.seen] == list(WAY[2:]), report.seen[-1]
+        assert {task.seen[-1].state for task in report.tasks} == {State.STOPPED}
+        assert lab.prints("cat $STORAGE_DIR/count") == "ran\n" * 2
+        eventually(lambda: left_over(lab, spec.id, "7400") == [])
+
+    def test_cancelling_ends_every_process_of_every_task(self, lab: Lab, mode: Mode) -> None:
+        """Of those that hide and those that ignore SIGTERM too."""
+        attempt_id = self.begin(lab, mode, CHILDREN_THAT_WILL_NOT_GO.format(word="7401"), "ready")
+        assert len(processes_with("7401")) >= 6
+        lab.backend.cancel(attempt_id, "superseded by 1234567")
+        report = lab.end_of(attempt_id)
+        assert (report.seen[-1].state, report.seen[-1].reason) == (State.CANCELLED, "superseded by 1234567")
+        assert {task.seen[-1].state for task in report.tasks} == {State.CANCELLED}
+        eventually(lambda: left_over(lab, attempt_id, "7401") == [])
+
+    def test_one_killed_process_ends_all_and_its_task_is_named(self, lab: Lab, mode: Mode) -> None:
+        """But not in a search: there it is one trial that failed."""
+        attempt_id = self.begin(lab, mode, f"echo on; sleep 7402; code=$?; {VALUE}; exit $code", "on")
+        os.kill(processes_with("sleep\0" + "7402")[0], signal.SIGKILL)
+        if mode is Mode.SEARCH:
+            eventually(lambda: "failed" in [trial["state"] for trial in lab.report(attempt_id).trials])
+            assert lab.state(attempt_id) is State.RUNNING
+            lab.backend.cancel(attempt_id, "enough")
+        report = lab.end_of(attempt_id)
+        if mode is not Mode.SEARCH:
+            (failed,) = [task for task in report.tasks if task.seen[-1].state is State.FAILED]
+            reason = "killed by signal 9 (out of memory?)"
+            assert (failed.seen[-1].reason, failed.exit_code) == (reason, 137)
+            assert (report.seen[-1].state, report.seen[-1].reason) == (State.FAILED, f"{failed.name}: {reason}")
+            others = {task.seen[-1].reason for task in report.tasks if task is not failed}
+            assert others == {f"stopped because {failed.name} failed"}
+        eventually(lambda: left_over(lab, attempt_id, "7402") == [])
+
+    def test_a_killed_supervisor_leaves_nothing(self, lab: Lab, mode: Mode) -> None:
+        attempt_id = self.begin(lab, mode, CHILDREN_THAT_WILL_NOT_GO.format(word="7403"), "ready")
+        supervisor = story(lab, attempt_id).supervisor
+        assert supervisor is not None
+        assert supervisor.send(signal.SIGKILL)
+        if mode is Mode.SEARCH:
+            eventually(lambda: lab.report(attempt_id).is_interrupted)
+            lab.submitted.remove(attempt_id)
+        else:
+            report = lab.end_of(attempt_id)
+            assert report.seen[-1].state is State.ERROR
+            assert report.seen[-1].reason == "its supervisor died; all its processes were ended"
+        eventually(lambda: left_over(lab, attempt_id, "7403") == [])
+        assert not any((run_dir(lab, attempt_id) / name).exists() for name in ("workspace", "scratch", "generated"))
+
+    def begin(self, lab: Lab, mode: Mode, command: str, line: str) -> str:
+        """Submit an attempt; return its id when the command runs twice."""
+        attempt_id = lab.submit("", **several(lab, mode, command))
+        tasks = [SPEAKER[mode]] * 2 if mode in SPEAKER else [task.name for task in lab.report(attempt_id).tasks[:2]]
+
+        def runs_twice() -> bool:
+            newest = lab.report(attempt_id).seen[-1]
+            assert not newest.state.is_final, newest
+            return sum(lab.log(attempt_id, task).splitlines().count(line) for task in set(tasks)) == 2
+
+        eventually(runs_twice)
+        return attempt_id

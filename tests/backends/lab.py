@@ -140,7 +140,10 @@ def git(*arguments: str) -> str:
 
 
 def processes_with(word: str) -> list[int]:
-    """Return the pids of all processes of this machine with `word` in their command line, this one's tests aside."""
+    """Return the pids of all processes of this machine with `word` in their command line, this one's tests aside.
+
+    Between two arguments there is a zero byte.
+    """
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():

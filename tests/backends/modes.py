@@ -1,5 +1,6 @@
 """One command in every mode, where it runs, and whether anything of an attempt is left."""
 
+import base64
 import shlex
 import shutil
 from pathlib import Path
@@ -20,8 +21,8 @@ SEVERAL = (Mode.GRPC, Mode.MPI, Mode.STUDY, Mode.SEARCH)
 MPIRUN = "mpirun --hostfile /generated/hostfile"
 SPEAKER = {Mode.MPI: "master-0"}
 """In whose log the command's words are, where that is not worker-0."""
-VALUE = r"""printf '\173"loss": 1\175' > $ARTIFACTS_DIR/gradient-model-metadata.json"""
-"""What a trial has to leave (no braces: in a search's command they mean a parameter)."""
+VALUE = """echo '{"loss": 1}' > $ARTIFACTS_DIR/gradient-model-metadata.json"""
+"""What a trial has to leave."""
 
 
 def needs_mpi() -> None:
@@ -40,7 +41,9 @@ def several(lab: Lab, mode: Mode, command: str) -> dict[str, Any]:
     if mode is Mode.STUDY:
         groups = tuple(TaskGroup(role, 1, command, machine) for role in (WORKER, TUNER))
         return {"mode": mode, "groups": groups}
-    words = f"sh -c {shlex.quote(command)}"
+    # One line, in which braces are no parameters.
+    coded = base64.b64encode(command.encode()).decode()
+    words = f"""sh -c 'eval "$(echo {coded} | base64 -d)"'"""
     search = Search({"x": FloatRange(0.0, 1.0)}, Source.CUSTOM, "/loss", Goal.MINIMIZE, 2, 2, Sampler.RANDOM)
     return searching(lab, words, search)
 
