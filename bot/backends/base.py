@@ -223,7 +223,10 @@ class Capacity:
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a backend can do. `capacity` None means that it queues by itself and takes everything at once."""
+    """What a backend can do. `capacity` None means that it queues by itself and takes everything at once.
+
+    `images` says what runs container images, as a sentence; empty where nothing does and they are not used.
+    """
 
     name: str
     isolation: str
@@ -231,6 +234,7 @@ class Capabilities:
     capacity: Capacity | None
     limits: tuple[str, ...] = ()
     modes: frozenset[Mode] = frozenset(Mode)
+    images: str = ""
 
 
 class Backend(Protocol):

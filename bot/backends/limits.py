@@ -75,8 +75,9 @@ class Cage:
         limit = self._of(self._limits.memory_mb, "MB")
         return f"out of memory: killed by the kernel, for it needed more than {limit}"
 
-    def wrap(self, argv: Sequence[str]) -> list[str]:
-        """Return the command with the limits that every process carries by itself. Its pid stays the same."""
+    @property
+    def rlimits(self) -> dict[str, int]:
+        """Return the limits that every process carries by itself, under prlimit's names."""
         most = max(_OF_ALL * self._limits.processes, _LEAST_OF_ALL)
         own = {
             "core": 0,
@@ -85,7 +86,11 @@ class Cage:
         }
         if "pids" in self._enforced:
             del own["nproc"]
-        return ["/bin/sh", "-c", _FIRST, "sh", *(f"--{key}={n}:{n}" for key, n in own.items()), "--", *argv]
+        return own
+
+    def wrap(self, argv: Sequence[str]) -> list[str]:
+        """Return the command with its `rlimits`. Its pid stays the same."""
+        return ["/bin/sh", "-c", _FIRST, "sh", *(f"--{key}={n}:{n}" for key, n in self.rlimits.items()), "--", *argv]
 
     def hold(self, pid: int) -> None:
         """Put a process, and all below it, into the cage. What they start from then on is in it too.
@@ -101,6 +106,10 @@ class Cage:
                 continue
             # Asked for afterwards: a child that was started before is among them, a later one inherits.
             waiting += processes.children(process)
+
+    def only_watch(self) -> None:
+        """Watch it, instead of holding it: what holds it is somebody else's."""
+        self._enforced = frozenset()
 
     def _hold(self, pid: int) -> None:
         self._groups.take(pid)

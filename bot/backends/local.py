@@ -24,13 +24,16 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from bot.backends import artifacts, logfile, means, orders, processes, walls
+from bot.backends import engine as engines
 from bot.backends.base import (
     Artifact,
     AttemptReport,
     AttemptSpec,
     BackendError,
+    BackendUnavailable,
     Capabilities,
     Capacity,
+    Image,
     LogChunk,
     Mode,
     TaskReport,
@@ -38,8 +41,10 @@ from bot.backends.base import (
     to_json,
 )
 from bot.backends.cgroups import sweep
+from bot.backends.engine import Engine, EngineError
 from bot.backends.journal import Journal, Story, TaskStory, UnknownJournal
 from bot.backends.leftovers import remove
+from bot.backends.network import PRIVATE, SHARED
 from bot.backends.orders import Order
 from bot.backends.powers import Powers, choose, probe
 from bot.backends.running import MARKER
@@ -108,8 +113,12 @@ class LocalBackend:
         network: str = "auto",
         powers: Powers | None = None,
         fetching: Fetching | None = None,
+        containers: str = engines.NO_ENGINE,
     ) -> None:
-        """`network` is the setting NETWORK. `powers` are found out here, unless somebody has just done so."""
+        """`network` and `containers` are the settings NETWORK and CONTAINERS.
+
+        `powers` are found out here, unless somebody has just done so.
+        """
         self._runs, self._clock = data_dir.absolute() / "runs", clock
         self._grace, self._log_limit = grace, log_limit
         datasets = data_dir.absolute() / "cache" / "datasets"
@@ -123,6 +132,9 @@ class LocalBackend:
         self._means = means.find(data_dir)
         self._powers = powers or self._find_powers()
         choose(network, self._powers, is_trusted=True)
+        self._engine = engines.find(containers)
+        if self._engine is not None and self._sandbox.bwrap is None:
+            raise BackendUnavailable(f"CONTAINERS={containers} needs isolation, and there is none: {found.description}")
         self.capabilities = Capabilities(
             name="local",
             isolation=found.description,
@@ -130,6 +142,7 @@ class LocalBackend:
             capacity=capacity,
             limits=(*self._means.sentences, *self._powers.sentences),
             modes=frozenset(Mode) if found.sandbox.bwrap is not None else frozenset({Mode.SINGLE}),
+            images="" if self._engine is None else self._engine.sentence,
         )
 
     def submit(self, spec: AttemptSpec, secrets: Mapping[str, str] | None = None) -> str:
@@ -157,8 +170,10 @@ class LocalBackend:
         return probe(self._runs, walls.around_nothing(self._sandbox))
 
     def _order(self, spec: AttemptSpec) -> Order:
-        network = choose(self._network, self._powers, is_trusted=spec.is_trusted)
-        storage = "write" if spec.keeps_storage else "overlay" if self._powers.overlay else "read"
+        engine = self._engine if _first_image(spec) is not None else None
+        network = self._choose_network(spec, engine)
+        can_overlay = self._powers.overlay and (engine is None or engine.is_root)
+        storage = "write" if spec.keeps_storage else "overlay" if can_overlay else "read"
         return Order(
             to_json(spec),
             self._sandbox,
@@ -168,9 +183,34 @@ class LocalBackend:
             network=network,
             slirp=self._powers.slirp,
             storage=storage,
+            engine=engine,
             fetching=self._fetching,
-            facts={"walls": [*self._means.sentences, f"network: {network}", f"storage: {storage}"]},
+            facts={
+                "walls": [*self._walls(engine), f"network: {network}", f"storage: {storage}"],
+                **_unused_image(spec, engine),
+            },
         )
+
+    def _choose_network(self, spec: AttemptSpec, engine: Engine | None) -> str:
+        """Return the attempt's network. Raises BackendUnavailable."""
+        if engine is None or engine.is_root:
+            return choose(self._network, self._powers, is_trusted=spec.is_trusted)
+        # Elsewhere, or in a user namespace of its own, an engine cannot enter the network of an attempt.
+        if self._network == PRIVATE or not spec.is_trusted:
+            what = "NETWORK=private" if spec.is_trusted else "code that is not trusted"
+            raise BackendUnavailable(
+                f"{what} and images go together only with podman under a bot that is root: {engine.kind} has no other"
+                " network here than this machine's"
+            )
+        return SHARED
+
+    def _walls(self, engine: Engine | None) -> list[str]:
+        if engine is None:
+            return [*self._means.sentences]
+        return [
+            engine.sentence,
+            *(self._means.sentences if engine.is_root else ("memory and processes: watched, too",)),
+        ]
 
     def poll(self, ids: Sequence[str]) -> Mapping[str, AttemptReport]:
         """See `Backend.poll`. An attempt whose supervisor died is ended here, with everything that was left of it."""
@@ -281,6 +321,17 @@ class LocalBackend:
         return known.report
 
 
+def _first_image(spec: AttemptSpec) -> Image | None:
+    return next((group.image for group in spec.groups if group.image is not None), None)
+
+
+def _unused_image(spec: AttemptSpec, engine: Engine | None) -> dict[str, object]:
+    image = _first_image(spec)
+    if image is None or engine is not None:
+        return {}
+    return {"image": {"name": image.name, "reason": "this bot has no container engine"}}
+
+
 def _is_dead(story: Story) -> bool:
     is_at_work = story.supervisor is not None and not story.is_over and not story.is_interrupted
     return is_at_work and story.supervisor is not None and not story.supervisor.is_alive()
@@ -331,13 +382,21 @@ def _end_of_the_dead(run_dir: Path, story: Story, clock: Clock) -> bool:
                 journal.see(State.ERROR, f"its supervisor died{_cause(story)}; all its processes were ended")
             journal.close()
             story.read(path)
-            sweep(Order.read(run_dir).means, Order.read(run_dir).attempt["id"], clock)
+            _sweep(Order.read(run_dir), clock)
             remove([run_dir / name for name in ("workspace", "scratch", "generated")], are_ours=os.getuid() != 0)
     except BlockingIOError:
         return False
     finally:
         os.close(lock)
     return True
+
+
+def _sweep(order: Order, clock: Clock) -> None:
+    """Remove what the kernel and an engine keep of an attempt whose processes have been killed."""
+    sweep(order.means, order.attempt["id"], clock)
+    if order.engine is not None:
+        with contextlib.suppress(EngineError):  # its containers are dead, which is what counts
+            order.engine.sweep(order.attempt["id"])
 
 
 def _kill_survivors(story: Story) -> None:

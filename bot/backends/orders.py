@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.backends.durable import write_once
+from bot.backends.engine import Engine
 from bot.backends.means import Means
 from bot.backends.sandbox import Sandbox
 
@@ -26,6 +27,7 @@ class Order:
 
     `network` is `private`, `none` or `shared`, `slirp` the program that a private one needs. `storage` is what a run
     may do with the project's: `write`, `overlay` (to a layer of its own) or `read`. `means` hold tasks to their limits.
+    `engine` runs the images that the spec names, None where there is none: they are not used then.
     `fetching` is what the bot knows about fetching datasets (`cache_dir`, `cache_bytes`, `endpoint_url`); `facts` go
     into the attempt's own.
     """
@@ -38,6 +40,7 @@ class Order:
     network: str = "shared"
     slirp: str = ""
     storage: str = "write"
+    engine: Engine | None = None
     fetching: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -45,7 +48,8 @@ class Order:
         """Give the order, unless one was given before: the first stands."""
         if not (run_dir / ORDER).exists():
             parts = {"sandbox": vars(self.sandbox), "means": vars(self.means)}
-            value = {**vars(self), "order": VERSION, **parts}
+            engine = None if self.engine is None else vars(self.engine)
+            value = {**vars(self), "order": VERSION, "engine": engine, **parts}
             write_once(run_dir / ORDER, value)
 
     @staticmethod
@@ -54,7 +58,10 @@ class Order:
         value = json.loads((run_dir / ORDER).read_bytes())
         if value.pop("order") != VERSION:
             raise ValueError(f"the order in {run_dir} has a format that this version does not know")
-        return Order(**{**value, "sandbox": Sandbox(**value["sandbox"]), "means": Means(**value["means"])})
+        made: dict[str, Any] = {"sandbox": Sandbox(**value["sandbox"]), "means": Means(**value["means"])}
+        if value.get("engine") is not None:
+            made["engine"] = Engine(**value["engine"])
+        return Order(**{**value, **made})
 
 
 def cancel(run_dir: Path, reason: str) -> None:

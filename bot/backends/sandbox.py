@@ -98,6 +98,15 @@ class Places:
         return storage if self.cache is None else (*storage, self.cache)
 
 
+@dataclass(frozen=True)
+class Mount:
+    """A directory or file of this machine (`source`) that a run sees at `target`."""
+
+    source: str
+    target: str
+    is_writable: bool = True
+
+
 def artifacts_path(path: str) -> str:
     """Return where a run sees its artifacts, absolute: a relative path is one of the workspace.
 
@@ -266,25 +275,33 @@ def script(variables: Mapping[str, str]) -> bytes:
     return "".join([*lines, "READY=1\n"]).encode(errors="surrogateescape")
 
 
-def _own_places(places: Places) -> Iterator[str]:
+def mounts(places: Places) -> Iterator[Mount]:
+    """Yield the directories that a run shares with this machine, those that others may lie in first."""
     scratch = places.scratch
-    yield from ("--bind", f"{scratch}/tmp", "/tmp")  # noqa: S108 - the run's own
-    yield from (*_directories(PurePosixPath(HOME).parent), "--bind", f"{scratch}/home", HOME)
-    for name in ("passwd", "group", "hosts"):
-        yield from ("--ro-bind", f"{scratch}/etc/{name}", f"/etc/{name}")
+    yield Mount(f"{scratch}/tmp", "/tmp")  # noqa: S108 - the run's own
+    yield Mount(f"{scratch}/home", HOME)
+    yield Mount(f"{scratch}/etc/hosts", "/etc/hosts", is_writable=False)
     if places.resolver is not None:
-        yield from ("--ro-bind", places.resolver, "/etc/resolv.conf")
-    yield from ("--bind", places.workspace, WORKSPACE)
-    yield from ("--bind" if places.is_storage_writable else "--ro-bind", places.storage, STORAGE)
-    yield from ("--bind", places.artifacts, ARTIFACTS)
+        yield Mount(places.resolver, "/etc/resolv.conf", is_writable=False)
+    yield Mount(places.workspace, WORKSPACE)
+    yield Mount(places.storage, STORAGE, places.is_storage_writable)
+    yield Mount(places.artifacts, ARTIFACTS)
     for path, name in ((places.cache, CACHE), (places.generated, GENERATED)):
-        yield from () if path is None else ("--bind", path, name)
+        if path is not None:
+            yield Mount(path, name)
     for name, path in places.datasets:
-        yield from (*_directories(PurePosixPath(DATA)), "--ro-bind", path, f"{DATA}/{name}")
+        yield Mount(path, f"{DATA}/{name}", is_writable=False)
     if places.artifacts_path != ARTIFACTS:
-        if not places.artifacts_path.startswith(f"{WORKSPACE}/"):
-            yield from _directories(PurePosixPath(places.artifacts_path).parent)
-        yield from ("--bind", places.artifacts, places.artifacts_path)
+        yield Mount(places.artifacts, places.artifacts_path)
+
+
+def _own_places(places: Places) -> Iterator[str]:
+    for name in ("passwd", "group"):
+        yield from ("--ro-bind", f"{places.scratch}/etc/{name}", f"/etc/{name}")
+    for mount in mounts(places):
+        if not mount.target.startswith((f"{WORKSPACE}/", "/etc/")):
+            yield from _directories(PurePosixPath(mount.target).parent)
+        yield from ("--bind" if mount.is_writable else "--ro-bind", mount.source, mount.target)
 
 
 def _environments(environment: str | None) -> Iterator[str]:

@@ -23,6 +23,8 @@ from bot.backends import orders, study
 from bot.backends.base import AttemptSpec, Mode, from_json
 from bot.backends.beside import Beside
 from bot.backends.ends import End, Stop, duration, judge
+from bot.backends.gpus import models as gpu_models
+from bot.backends.images import Images
 from bot.backends.interrupts import Interrupts
 from bot.backends.journal import Journal, Story
 from bot.backends.limits import Cage, Limits
@@ -63,6 +65,7 @@ class Supervisor:
         self._interrupts = Interrupts(run_dir)
         self._masker = masker
         self._provision = Provision(run_dir, order, self._spec, secrets, journal, self._interrupts, clock)
+        self._images = self._find_images()
         self._beside = Beside(run_dir, self._spec, order, clock)
         self._move: Move | None = None
         self._tasks = self._make_tasks()
@@ -94,6 +97,8 @@ class Supervisor:
         try:
             self._interrupts.check()
             self._provision.fetch()  # before the move: it needs the machine's own network
+            if self._images is not None:
+                self._images.pull()
             self._beside.open_ports()
             self._settle()
             self._beside.start()
@@ -114,6 +119,8 @@ class Supervisor:
             if self._trials is not None:
                 self._trials.tuner.end(self._clock, _LAST_WORDS)
             self._beside.end()
+            if self._images is not None:
+                self._images.end()
             if self._move is not None:
                 self._move.end()
 
@@ -130,6 +137,13 @@ class Supervisor:
                 tasks[name] = Task(name, group.command, group.machine, group.decides, log, workdir)
         return tasks
 
+    def _find_images(self) -> Images | None:
+        engine, network, fill_in = self._order.engine, self._order.network, self._provision.fill_in
+        if engine is None:
+            return None
+        journal, interrupts, clock = self._journal, self._interrupts, self._clock
+        return Images(engine, self._run_dir, self._spec, network, fill_in, journal, interrupts, clock)
+
     def _settle(self) -> None:
         """Move into the attempt's own namespaces."""
         storage = Path(self._spec.storage_dir)
@@ -141,6 +155,18 @@ class Supervisor:
         Meeting.prepare(self._run_dir / "generated", self._order.sandbox.owner)
         for task in self._tasks.values():
             self._provision.make(self._places(task))
+        if self._images is not None:
+            self._put_into_images(self._images)
+        if gpu := gpu_models(self._spec.gpus):
+            self._journal.note(facts={"gpu": gpu})
+
+    def _put_into_images(self, images: Images) -> None:
+        for group in self._spec.groups:
+            first = self._tasks[group.tasks[0]]
+            images.build(group, Path(self._places(first).workspace), first.log)
+            for name in group.tasks:
+                self._tasks[name].container = images.container(group)
+        images.note()
 
     def _places(self, task: Task, trial: int | None = None) -> Places:
         artifacts = self._run_dir / orders.ARTIFACTS

@@ -5,8 +5,10 @@ import select
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from bot.backends import sandbox
+from bot.backends import containers, sandbox
 from bot.backends.base import Machine
+from bot.backends.containers import Contained, Container
+from bot.backends.ends import Stop
 from bot.backends.limits import Cage
 from bot.backends.logfile import LogFile
 from bot.backends.running import Running
@@ -18,7 +20,7 @@ _CHUNK = 1 << 18
 
 @dataclass
 class Task:
-    """What the supervisor knows of a task. `decides`: the attempt waits for its end."""
+    """What the supervisor knows of a task. `decides`: the attempt waits for its end. `container`: it runs in that."""
 
     name: str
     command: str
@@ -27,6 +29,7 @@ class Task:
     log: LogFile
     workdir: str
     variables: dict[str, str] = field(default_factory=dict)
+    container: Container | None = None
 
 
 class TaskRun:
@@ -56,18 +59,29 @@ class TaskRun:
         self._pipe, output = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self._pipe, False)
         try:
-            self.running = Running(walls, places, command, output, clock, cage.wrap, spared)
-        except SandboxError:
+            self.running = self._start(command, output, spared)
+        except (SandboxError, Stop):
             self._drain()
             cage.close()
             raise
         finally:
             os.close(output)
-        cage.hold(self.running.outer_pid)
+        if task.container is None or task.container.engine.is_root:
+            cage.hold(self.running.outer_pid)
+        else:
+            cage.only_watch()
+
+    def _start(self, command: str, output: int, spared: Callable[[], set[int]]) -> Running:
+        walls, places, clock, cage = self._walls, self._places, self._clock, self._cage
+        if self.task.container is None:
+            return Running(walls, places, command, output, clock, cage.wrap, spared)
+        container, machine = self.task.container, self.task.machine
+        return Contained(container, machine, cage.rlimits, walls, places, command, output, clock)
 
     def begin(self, variables: Mapping[str, str]) -> None:
         """Let it begin. The variables are those that the config and the backend gave; the sandbox adds its own."""
-        self.running.release(sandbox.environment(self._walls, self._places, variables))
+        complete = sandbox.environment if self.task.container is None else containers.environment
+        self.running.release(complete(self._walls, self._places, variables))
 
     @property
     def descriptors(self) -> tuple[int, ...]:
