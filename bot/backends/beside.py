@@ -95,6 +95,6 @@ class Beside:
             self._program.tell({"gone": task})
 
     def end(self) -> None:
-        """Let it take what is still on its way, and end it."""
+        """Let it take what is still on its way, and end it. One that never got as far as its first word has nothing."""
         if self._program is not None:
-            self._program.end(self._clock, _END_LIMIT)
+            self._program.end(self._clock, _END_LIMIT if self._said else 0.0)

@@ -3,19 +3,25 @@
 import base64
 import shlex
 import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bot.backends.base import Mode, TaskGroup
+from bot.backends.base import Backend, BackendUnavailable, Capacity, Mode, TaskGroup
 from bot.backends.journal import Story
+from bot.backends.local import LocalBackend
 from bot.backends.means import CONTROLLERS
 from bot.backends.orders import Order
+from bot.clock import SystemClock
 from bot.core.roles import MASTER, PARAMETER_SERVER, TUNER, WORKER
 from bot.core.search import FloatRange, Goal, Sampler, Search
 from bot.core.series import Source
-from tests.backends.lab import Lab, processes_with
+from tests.backends.lab import Lab, commit, powers, processes_with
 
 SEVERAL = (Mode.GRPC, Mode.MPI, Mode.STUDY, Mode.SEARCH)
 MPIRUN = "mpirun --hostfile /generated/hostfile"
@@ -23,6 +29,33 @@ SPEAKER = {Mode.MPI: "master-0"}
 """In whose log the command's words are, where that is not worker-0."""
 VALUE = """echo '{"loss": 1}' > $ARTIFACTS_DIR/gradient-model-metadata.json"""
 """What a trial has to leave."""
+
+
+@contextmanager
+def laboratory(
+    directory: Path, files: Mapping[str, str] | None = None, network: str = "auto", grace: float = 0.6
+) -> Iterator[Lab]:
+    """Give a laboratory with walls, without which there are single nodes only; what it left running ends with it."""
+    data_dir = directory / "data"
+
+    def make() -> Backend:
+        return LocalBackend(
+            data_dir, Capacity(2, 4096, 0), SystemClock(), grace=grace, powers=powers(), network=network
+        )
+
+    try:
+        make()
+    except BackendUnavailable as error:
+        pytest.skip(str(error))
+    lab = Lab(data_dir, make, commit(directory / "code", None if files is None else dict(files)))
+    yield lab
+    lab.close()
+
+
+def with_our_environment(lab: Lab) -> Lab:
+    """Have runs see the packages that these tests are installed with."""
+    lab.machine = replace(lab.machine, environment=sys.prefix)
+    return lab
 
 
 def needs_mpi() -> None:

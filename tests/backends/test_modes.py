@@ -1,36 +1,22 @@
 """Attempts of several tasks on the local backend: what all modes have in common."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bot.backends.base import Backend, BackendUnavailable, Capacity, Mode
-from bot.backends.local import LocalBackend
-from bot.clock import SystemClock
+from bot.backends.base import Mode
 from tests.backends.contract import EveryModeContract
-from tests.backends.lab import Lab, commit, powers
-from tests.backends.modes import SEVERAL
+from tests.backends.lab import Lab
+from tests.backends.modes import SEVERAL, laboratory
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 
 
-def walled(data_dir: Path) -> Backend:
-    return LocalBackend(data_dir, Capacity(2, 4096, 0), SystemClock(), grace=0.6, powers=powers())
-
-
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[Lab]:
-    """A laboratory with walls: without them there are single nodes only."""
-    data_dir = tmp_path / "data"
-    try:
-        walled(data_dir)
-    except BackendUnavailable as error:
-        pytest.skip(str(error))
-    lab = Lab(data_dir, lambda: walled(data_dir), commit(tmp_path / "code"))
-    yield lab
-    lab.close()
+    with laboratory(tmp_path) as lab:
+        yield lab
 
 
 class TestEveryMode(EveryModeContract):
