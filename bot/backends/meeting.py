@@ -63,7 +63,7 @@ class Meeting:
     def _meet_by_mpi(self, owner: tuple[int, int]) -> None:
         groups = {group.role: group for group in self._spec.groups}
         workers = groups[WORKER]
-        slots = max(1, int(workers.machine.cpus))
+        slots = workers.machine.gpus or max(1, int(workers.machine.cpus))
         mpi.prepare(self._generated, dict.fromkeys(workers.tasks, slots), owner)
         for name in workers.tasks:
             self._commands[name] = mpi.host_command(name)
