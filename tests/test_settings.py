@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from bot.settings import SettingsError, forget_secrets, read
+from bot.settings import Archive, SettingsError, forget_secrets, read
 
 
 def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, passphrase: bytes | None = None) -> str:
@@ -50,6 +50,7 @@ def test_three_variables_are_enough() -> None:
     assert settings.network == "auto"
     assert settings.allow_unisolated_trusted_code is False
     assert settings.secrets_keys == ()
+    assert (settings.retention_days, settings.keep_workspaces_days, settings.archive) == (90, 3, None)
 
 
 def test_every_variable_is_read(tmp_path: Path) -> None:
@@ -272,10 +273,13 @@ def test_secrets_are_taken_out_of_the_environment(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("DATABASE_URL", "postgresql://bot:database-password@db/ci")
     monkeypatch.setenv("SECRETS_KEY", "A" * 43 + "=")
+    monkeypatch.setenv("ARCHIVE_SECRET_ACCESS_KEY", "hush-hush")
 
     forget_secrets()
 
-    assert {"GITHUB_PRIVATE_KEY", "GITHUB_WEBHOOK_SECRET", "SECRETS_KEY"}.isdisjoint(os.environ)
+    assert {"GITHUB_PRIVATE_KEY", "GITHUB_WEBHOOK_SECRET", "SECRETS_KEY", "ARCHIVE_SECRET_ACCESS_KEY"}.isdisjoint(
+        os.environ
+    )
     assert os.environ["GITHUB_APP_ID"] == "123456"
 
 
@@ -318,3 +322,33 @@ def test_the_setting_has_the_last_word(images: str, shown: bool) -> None:
 
     assert settings.shows_images(is_private=True) is shown
     assert settings.shows_images(is_private=False) is shown
+
+
+# What is kept
+
+
+def test_an_archive_is_a_bucket_with_credentials() -> None:
+    given = {"ARCHIVE_URL": "s3://kept/ci/", "ARCHIVE_ACCESS_KEY_ID": "AKIA", "ARCHIVE_SECRET_ACCESS_KEY": "hush-hush"}
+    assert read(REQUIRED | given).archive == Archive("s3://kept/ci", None, "AKIA", "hush-hush")
+    elsewhere = read(REQUIRED | given | {"ARCHIVE_ENDPOINT_URL": "http://127.0.0.1:9000/"})
+    assert elsewhere.archive == Archive("s3://kept/ci", "http://127.0.0.1:9000", "AKIA", "hush-hush")
+    assert "hush-hush" not in repr(elsewhere)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"ARCHIVE_URL": "kept"}, "ARCHIVE_URL must be of the form s3://bucket/prefix"),
+        ({"ARCHIVE_URL": "s3://"}, "ARCHIVE_URL must be of the form s3://bucket/prefix"),
+        ({"ARCHIVE_URL": "s3://kept/a//b"}, "ARCHIVE_URL must be of the form s3://bucket/prefix"),
+        ({"ARCHIVE_URL": "s3://kept", "ARCHIVE_ACCESS_KEY_ID": ""}, "ARCHIVE_URL needs ARCHIVE_ACCESS_KEY_ID and"),
+        ({"ARCHIVE_URL": ""}, "ARCHIVE_ACCESS_KEY_ID is set but ARCHIVE_URL is not"),
+        ({"RETENTION_DAYS": "-1"}, "RETENTION_DAYS must be a number of days, 0 for ever"),
+        ({"KEEP_WORKSPACES_DAYS": "soon"}, "KEEP_WORKSPACES_DAYS must be a number of days"),
+    ],
+)
+def test_what_is_wrong_about_keeping_is_told(given: dict[str, str], told: str) -> None:
+    whole = {"ARCHIVE_URL": "s3://kept", "ARCHIVE_ACCESS_KEY_ID": "AKIA", "ARCHIVE_SECRET_ACCESS_KEY": "hush-hush"}
+    [problem] = problems(**(whole | given))
+    assert told in problem
+    assert "hush" not in problem

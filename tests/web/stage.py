@@ -17,6 +17,7 @@ from bot.backends.base import (
     Artifact,
     AttemptReport,
     AttemptSpec,
+    Backend,
     BackendError,
     Capabilities,
     LogChunk,
@@ -29,6 +30,7 @@ from bot.core import events
 from bot.core.gates import Gate, Range
 from bot.core.series import Point, Series, Source
 from bot.core.states import WAY, Observation, State
+from bot.storage.kept import KeptFiles
 from bot.store import commits, experiments, metrics
 from bot.store.database import Database
 from bot.store.schema import Attempt, Experiment
@@ -121,23 +123,30 @@ class Stage:
         self.database, self.clock, self.data_dir = database, clock, data_dir
         self.backend = ShelfBackend()
         self.sign = WorkerSign(data_dir, clock)
-        self.app: Flask = create_web(
-            database=database,
-            clock=clock,
-            backend=self.backend,
+        self._public_url = public_url
+        self.app = self.web(self.backend)
+        self.client = self.app.test_client()
+
+    def web(self, backend: Backend, kept: KeptFiles | None = None) -> Flask:
+        """Return a web process over the same rows, with this backend and these files elsewhere."""
+        app = create_web(
+            database=self.database,
+            clock=self.clock,
+            backend=backend,
             sign=self.sign,
             webhook_secrets=(SECRET, "the secret before"),
             app_id=APP_ID,
-            public_url=public_url,
+            public_url=self._public_url,
             web_url="https://github.example",
-            data_dir=data_dir,
+            data_dir=self.data_dir,
             templates=TEMPLATES,
             login_token=LOGIN,
+            kept=kept,
         )
         # What a person would see as "Internal Server Error" is an exception here.
-        self.app.testing = True
-        self.app.jinja_env.bytecode_cache = _COMPILED
-        self.client = self.app.test_client()
+        app.testing = True
+        app.jinja_env.bytecode_cache = _COMPILED
+        return app
 
     def get(self, address: str, **options: Any) -> TestResponse:
         """Return an answer read to its end, as a browser does: then the server closes what it had opened."""
@@ -162,12 +171,14 @@ class Stage:
             row.gates = [asdict(gate) for gate in gates]
             return experiments.add_experiment(tx, row)
 
-    def attempt(self, experiment: Experiment, number: int = 1, handle: bool = True) -> Attempt:
-        """Return a new attempt, handed to the backend unless told otherwise."""
+    def attempt(
+        self, experiment: Experiment, number: int = 1, handle: bool = True, groups: tuple[TaskGroup, ...] = ()
+    ) -> Attempt:
+        """Return a new attempt, of one task unless told otherwise, handed to the backend likewise."""
         name = f"{experiment.public_id}-{number}"
         machine = Machine("small", 2, 2048, environment="/opt/venv")
         group = TaskGroup("worker", 1, "python3 train.py --epochs 3", machine)
-        spec = AttemptSpec(name, (group,), None, {"SECRET_OF_THE_RUN": "x"}, 600.0, "/run", "/storage")
+        spec = AttemptSpec(name, groups or (group,), None, {"SECRET_OF_THE_RUN": "x"}, 600.0, "/run", "/storage")
         row = Attempt(experiment_id=experiment.id, number=number, backend_id=name, created_at=self.clock.now())
         row.spec, row.handle = to_json(spec), name if handle else None
         with self.database.write() as tx:

@@ -266,26 +266,10 @@ def test_a_bucket_that_refuses_is_asked_again_later(
 
 
 def test_what_is_gone_here_is_read_from_the_bucket(yard: Yard, s3: Any, kept: KeptFiles) -> None:
-    from bot.web.server import create_web
-    from tests.web.stage import APP_ID, LOGIN, SECRET, TEMPLATES
-
     attempt = yard.attempt({"model/weights": b"12345"}, model_path="/artifacts/model")
     station = Keep(yard.database, yard.clock, yard.backend, kept)
     until(station, lambda: yard.row(attempt).kept_at is not None)
-    web = create_web(
-        database=yard.database,
-        clock=yard.clock,
-        backend=yard.backend,
-        sign=yard.stage.sign,
-        webhook_secrets=(SECRET,),
-        app_id=APP_ID,
-        public_url="http://bot.example",
-        web_url="https://github.example",
-        data_dir=yard.data_dir,
-        templates=TEMPLATES,
-        login_token=LOGIN,
-        kept=kept,
-    ).test_client()
+    web = yard.stage.web(yard.backend, kept).test_client()
     token = yard.view_token(attempt)
     public_id = attempt.backend_id.removesuffix("-1")
     addresses = [
