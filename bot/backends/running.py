@@ -153,7 +153,8 @@ class Running:
             chunk = os.read(self._status, 4096)
             *lines, unread = (unread + chunk).split(b"\n")
             for line in lines:
-                self._reports |= json.loads(line)
+                with contextlib.suppress(ValueError, TypeError):  # a run may have written into the pipe, as a user
+                    self._reports |= json.loads(line)
             if not chunk:
                 break
         return self._reports.get(key)

@@ -4,8 +4,10 @@ import atexit
 import base64
 import threading
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from functools import cache
 from pathlib import Path
+from typing import Any
 from wsgiref.types import WSGIApplication
 
 from sqlalchemy import select
@@ -46,10 +48,22 @@ def _shared_reader() -> MetricsReader:
     return reader
 
 
+class AtOnce(Executor):
+    """Does its work where it is submitted, so that a play knows when it is done."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
 class Road:
     """A devhub and a bot that knows it. `tick` does one round of the stations, `settle` as many as change anything.
 
-    `door` may stand between GitHub's requests and the web process.
+    `door` may stand between GitHub's requests and the web process. `pool` fetches code, here and now by default.
     """
 
     def __init__(
@@ -60,7 +74,9 @@ class Road:
         backend: Backend,
         door: Callable[[WSGIApplication], WSGIApplication] = lambda application: application,
         machines: Machines | None = None,
+        pool: Executor | None = None,
     ) -> None:
+        self._pool = pool or AtOnce()
         self.hub, self.clock, self.backend = hub, clock, backend
         self.machines = machines or Machines.load(None)
         environ = {
@@ -77,7 +93,7 @@ class Road:
         self.settings.data_dir.mkdir(parents=True, exist_ok=True)
         self.database = Database(self.settings.database_url)
         self.database.migrate(self.settings.data_dir / "migrate.lock")
-        self.app = App(self.settings, clock, self.database, self.machines, backend, _shared_reader())
+        self.app = App(self.settings, clock, self.database, self.machines, backend, _shared_reader(), self._pool)
         self._web = self.app
         self.stations: dict[str, Station] = {station.name: station for station in self.app.stations()}
         self._server = make_server("127.0.0.1", 0, door(self.app.web()), threaded=True)
@@ -96,7 +112,7 @@ class Road:
         """Forget all that the worker knew and begin again with this database. The web process goes on."""
         self.app.close()
         self.database = database
-        self.app = App(self.settings, self.clock, database, self.machines, self.backend)
+        self.app = App(self.settings, self.clock, database, self.machines, self.backend, pool=self._pool)
         self.stations = {station.name: station for station in self.app.stations()}
 
     def repository(self, files: dict[str, str] | None = None, name: str = "digits") -> tuple[Repository, str]:

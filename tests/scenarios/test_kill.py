@@ -22,8 +22,8 @@ pytestmark = [pytest.mark.service, pytest.mark.slow]
 
 TRAINER = """\
 import json, os, secrets, time
-token, storage, artifacts = secrets.token_hex(8), os.environ["STORAGE_DIR"], os.environ["ARTIFACTS_DIR"]
-with open(f"{storage}/started", "a") as file:
+token, artifacts = secrets.token_hex(8), os.environ["ARTIFACTS_DIR"]
+with open(f"{artifacts}/started", "a") as file:
     file.write(os.environ["PAPERSPACE_EXPERIMENT_ID"] + "\\n")
 for moment in range(30):
     print(token, moment, flush=True)
@@ -168,7 +168,7 @@ def every_experiment_ran_once_without_a_gap(world: World) -> None:
     with world.bot.reading() as tx:
         found = journal.experiments(tx)
     assert [[step["state"] for step in one["transitions"]] for one in found] == [list(WAY)] * 3
-    started = [line for file in world.bot.data.glob("storage/*/started") for line in file.read_text().split()]
+    started = [line for file in world.bot.data.glob("runs/*/*/artifacts/started") for line in file.read_text().split()]
     assert sorted(f"{experiment}-1" for experiment in started) == sorted(one["id"] for one in found)
     for log in world.bot.data.glob("runs/*/1/worker-0/log"):
         words = re.findall(r"([0-9a-f]{16}) (\d+)\n", log.read_text())
