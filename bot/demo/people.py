@@ -49,14 +49,38 @@ PROJECTS = (
         "digits",
         "Train a small network on handwritten digits",
         (
-            Change("worse", "Learn more carefully", "params.json", '_rate": 0.01', '_rate": 0.001', is_good=False),
-            Change("better", "Give it more units", "params.json", '_units": 24', '_units": 64', is_good=True),
+            Change(
+                "worse",
+                "Learn more carefully",
+                "params.json",
+                '"learning_rate": 0.01',
+                '"learning_rate": 0.001',
+                is_good=False,
+            ),
+            Change(
+                "better",
+                "Give it more units",
+                "params.json",
+                '"hidden_units": 24',
+                '"hidden_units": 64',
+                is_good=True,
+            ),
         ),
     ),
     Project(
         "distributed",
         "Train on several machines, and search for the best step",
-        (Change("faster", "Take larger steps", CONFIG, "_RATE: 0.3", "_RATE: 3", is_good=False, workflow="grpc"),),
+        (
+            Change(
+                "faster",
+                "Take larger steps",
+                CONFIG,
+                "LEARNING_RATE: 0.3",
+                "LEARNING_RATE: 3",
+                is_good=False,
+                workflow="grpc",
+            ),
+        ),
     ),
 )
 """The examples' README.md have the figures."""

@@ -103,7 +103,8 @@ def _draw(axes: Axes, panel: Panel, room: int) -> None:
         mark = "o" if len(values) <= 40 else ""
         label = shown(curve.label or ".", 24)
         axes.plot(curve.steps, values, color=colour, linewidth=1.6, marker=mark, markersize=2.5, label=label)
-    _show_target(axes, panel)
+    if target:
+        _show_target(axes, panel)
     if len(panel.curves) > 1:
         axes.legend(fontsize=7, frameon=False, labelcolor=SOFT)
     axes.grid(axis="y")
