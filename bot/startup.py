@@ -8,6 +8,7 @@ from bot.backends.base import BackendUnavailable
 from bot.backends.machines import MachinesError
 from bot.clock import Clock
 from bot.settings import Settings, SettingsError
+from bot.storage.errors import Unavailable
 
 DATABASE_TROUBLES = (SQLAlchemyError, CommandError, ImportError)
 """What opening the database raises: it does not answer or its URL is none, a newer version made its tables, its driver
@@ -26,7 +27,7 @@ def start(settings: Settings, clock: Clock) -> App:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         app = App.build(settings, clock)
         token = login_token(settings.data_dir)
-    except (BackendUnavailable, MachinesError) as error:
+    except (BackendUnavailable, MachinesError, Unavailable) as error:
         raise SettingsError([str(error)]) from None
     except DATABASE_TROUBLES as error:
         raise CannotStart(f"the database cannot be used: {database_sentence(error)}") from None
