@@ -419,10 +419,10 @@ def _cause(story: Story) -> str:
 
 
 def _can_go_on(run_dir: Path, story: Story) -> bool:
-    """Tell whether the attempt is one of a search: what its tuner wrote down is enough to go on from."""
+    """Tell whether the attempt is one of a search that has begun: what its tuner wrote down is enough to go on from."""
     is_search = Order.read(run_dir).attempt["mode"] == Mode.SEARCH
-    is_running = bool(story.seen) and story.seen[-1].state is State.RUNNING
-    return is_search and is_running and story.interruptions < _MOST_INTERRUPTIONS
+    has_run = any(seen.state is State.RUNNING for seen in story.seen)
+    return is_search and has_run and story.interruptions < _MOST_INTERRUPTIONS
 
 
 def _report(attempt_id: str, run_dir: Path, known: _Known) -> AttemptReport:

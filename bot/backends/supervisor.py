@@ -102,6 +102,7 @@ class Supervisor:
             self._beside.open_ports()
             self._settle()
             self._beside.start()
+            self._note_ours()
             self._provide()
             self._journal.see(State.PROVISIONED)
             self._interrupts.check()
@@ -209,10 +210,11 @@ class Supervisor:
         if self._spec.mode is Mode.SEARCH:
             self._start_search()
             return
-        self._runs = [self._wall(task, self._places(task), meeting.command(task.name)) for task in self._tasks.values()]
+        for task in self._tasks.values():
+            self._runs.append(self._wall(task, self._places(task), meeting.command(task.name)))
         gone = [vars(process) for run in self._runs for process in run.running.must_be_gone]
         markers = [run.running.marker for run in self._runs if run.running.marker]
-        self._see_running(gone, marker=next(iter(markers), None))
+        self._see_running(gone, next(iter(markers), None))
         meeting.release()
         for run in self._runs:
             run.begin(run.task.variables)
@@ -228,12 +230,16 @@ class Supervisor:
         is_resumed = (self._run_dir / orders.TRIALS).exists()
         self._trials = Trials(self._run_dir, hello, self._start_trial, self._stop, is_resumed, self._must_be_gone)
 
+    def _note_ours(self) -> None:
+        """Write down our own programs, which must be gone when we are."""
+        move = () if self._move is None else self._move.processes
+        self._journal.note(processes=[*self._beside.processes, *move])
+
     def _must_be_gone(self, pid: int) -> None:
         self._journal.note(processes=[vars(Process.of(pid))])
 
     def _see_running(self, processes: list[dict[str, object]], marker: str | None = None) -> None:
-        ours = [*self._beside.processes, *(self._move.processes if self._move is not None else ())]
-        self._journal.see(State.RUNNING, processes=[*processes, *ours], **({"marker": marker} if marker else {}))
+        self._journal.see(State.RUNNING, processes=processes, **({"marker": marker} if marker else {}))
 
     def _wall(self, task: Task, places: Places, command: str, trial: int | None = None) -> TaskRun:
         name, limits = f"{self._spec.id}/{task.name}", Limits.of(task.machine)
