@@ -41,11 +41,18 @@ format: $(VENV)/.dev-installed
 bench: $(VENV)/.dev-installed
 	$(BIN)/python -m benchmarks.door
 
-# What does not come from PyPI: isolation (bubblewrap), and GitHub's own descriptions of its API and its webhooks
-# (npm). Without them the tests that want them say that they were skipped, and why.
+# What does not come from PyPI: isolation and networks of their own for experiments (bubblewrap, slirp4netns), mpirun,
+# and GitHub's own descriptions of its API and its webhooks (npm). Without them the tests that want them say that they
+# were skipped, and why.
+CI_PACKAGES := \
+	bubblewrap \
+	git \
+	openmpi-bin \
+	slirp4netns
+
 ci-deps:
 	apt-get update -qq
-	apt-get install -y -qq --no-install-recommends bubblewrap git
+	apt-get install -y -qq --no-install-recommends $(CI_PACKAGES)
 	npm ci --ignore-scripts --no-audit --no-fund
 
 clean:

