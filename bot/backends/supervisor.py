@@ -43,7 +43,7 @@ from bot.core.states import State
 
 _FIRST_LOOK, _LOOK_EVERY = 0.05, 1.0
 """Seconds between looks at what is used and for a cancel: more of them at first, for short runs. A signal wakes it."""
-_LAST_WORDS = 5.0
+_LAST_WORDS = 2.0
 """Seconds for the tuner to end by itself."""
 _MB = 1 << 20
 
