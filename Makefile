@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 # Without its cache of bytecode, Python would compile everything anew in every process that the tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check format unit service bench ci-deps clean
+.PHONY: demo test check format unit service long bench ci-deps clean
 
 # --- for users -----------------------------------------------------------------------------------------------
 
@@ -18,7 +18,10 @@ demo: $(VENV)/.demo-installed
 
 # --- for developers ------------------------------------------------------------------------------------------
 
+# By stages, each with a budget on two cores: check 1 minute, unit 1, service 7, long 2. The last one keeps to its
+# budget by itself: what it has no time for is told as skipped, with the reason.
 test: check unit service
+	$(MAKE) long BUDGET=120
 
 check: $(VENV)/.dev-installed
 	$(BIN)/ruff format --check .
@@ -28,11 +31,15 @@ check: $(VENV)/.dev-installed
 
 # What runs in seconds and needs nothing but Python: examples, on both cores.
 unit: $(VENV)/.dev-installed
-	$(PYTEST) -n 2 --dist loadfile -m "not service and not slow and not hypothesis"
+	$(PYTEST) -n 2 --dist loadfile -m "not service and not slow and not hypothesis and not long"
 
 # Properties over generated input; what starts servers, git, supervisors and the demo.
 service: $(VENV)/.dev-installed
-	$(PYTEST) -n 2 -m "service or slow or hypothesis" --durations=10
+	$(PYTEST) -n 2 -m "(service or slow or hypothesis) and not long" --durations=10
+
+# Long forms: more seeds, more bytes, more kills. All of them, unless a BUDGET in seconds is given.
+long: $(VENV)/.dev-installed
+	$(PYTEST) -n 2 -m long --durations=5 --budget $(or $(BUDGET),0)
 
 format: $(VENV)/.dev-installed
 	$(BIN)/ruff check --fix .
@@ -40,6 +47,7 @@ format: $(VENV)/.dev-installed
 
 bench: $(VENV)/.dev-installed
 	$(BIN)/python -m benchmarks.door
+	$(BIN)/python -m benchmarks.search
 
 # What does not come from PyPI: isolation and networks of their own for experiments (bubblewrap, slirp4netns), mpirun,
 # and GitHub's own descriptions of its API and its webhooks (npm). Without them the tests that want them say that they

@@ -9,6 +9,8 @@ import pytest
 from bot.clock import ManualClock
 from bot.store.database import Database
 
+pytest_plugins = ["tests.budget"]
+
 
 @pytest.fixture
 def clock() -> ManualClock:

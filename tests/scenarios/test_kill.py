@@ -104,7 +104,7 @@ def world(tmp_path: Path) -> Iterator[World]:
             bot.close()
 
 
-@pytest.mark.parametrize(("seed", "kills"), [(1, 10), (2, 10)])
+@pytest.mark.parametrize(("seed", "kills"), [(1, 10), pytest.param(2, 10, marks=pytest.mark.long)])
 def test_kills_at_random_moments_cost_nothing(world: World, seed: int, kills: int) -> None:
     dice = random.Random(seed)  # noqa: S311 - a play that can be repeated
     # A creation that takes its time is easily hit while it is on its way.

@@ -124,6 +124,7 @@ def test_etags_and_versions_of_a_real_server(lab: Lab, weed: str) -> None:
     assert "of version 0000" in lab.outcome({**asked, "version_id": "0000"}).failed
 
 
+@pytest.mark.long
 def test_provisioning_much_twice_downloads_once(lab: Lab, weed: str, tmp_path: Path) -> None:
     large = tmp_path / "large.bin"
     with large.open("wb") as file:

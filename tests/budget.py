@@ -1,0 +1,23 @@
+"""A stage's budget of time: of the tests marked `long`, those that would begin beyond it say that they did not run.
+
+pytest -m long --budget 180
+"""
+
+import time
+
+import pytest
+
+_BEGUN = time.monotonic()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--budget", type=float, default=0.0, help="seconds after which no long test begins; 0: all run")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    budget = item.config.getoption("--budget")
+    spent = time.monotonic() - _BEGUN
+    if budget and item.get_closest_marker("long") is not None and spent > budget:
+        pytest.skip(
+            f"NOT RUN for want of time: {spent:.0f} s of this stage's {budget:.0f} s were spent; `make long` runs it"
+        )
