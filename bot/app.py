@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from concurrent.futures import Executor
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
@@ -23,17 +24,24 @@ from bot.metrics.pictures import PictureStore
 from bot.metrics.reader import MetricsReader
 from bot.resources import TEMPLATES
 from bot.settings import Settings
+from bot.storage.kept import KeptFiles
 from bot.store.database import Database
 from bot.vault import Vault
 from bot.web.server import create_web
 from bot.worker.collect import Collect
 from bot.worker.intake import Intake
+from bot.worker.keep import Keep
 from bot.worker.launch import Launch
 from bot.worker.loop import Leased, Station, Worker, holder_name
+from bot.worker.pool import Pool
 from bot.worker.report import Report
+from bot.worker.sweep import Sweep
 from bot.worker.watch import Watch
 from bot.worker.workload import Workload
 from bot.worker_sign import WorkerSign
+
+_FETCHES = 4
+"""Repositories whose code is fetched at the same time."""
 
 
 class AlreadyRunning(Exception):
@@ -51,14 +59,19 @@ class App:
         machines: Machines,
         backend: Backend,
         reader: MetricsReader | None = None,
+        pool: Executor | None = None,
     ) -> None:
-        """`reader` is handed in by those who share one; a reader of its own is closed with the rest."""
+        """`reader` is handed in by those who share one; a reader of its own is closed with the rest.
+
+        Code is fetched in `pool`, by default four threads of its own.
+        """
         self.settings, self.clock, self.database = settings, clock, database
         self.machines, self.backend = machines, backend
         self._vault = Vault(settings.secrets_keys) if settings.secrets_keys else None
+        self._kept = _kept(settings)
         self._closing = ExitStack()
         self._closing.callback(database.close)
-        self._reader = reader
+        self._reader, self._pool = reader, pool
 
     def close(self) -> None:
         """Close every connection and end the metrics reader. Experiments go on running."""
@@ -88,6 +101,7 @@ class App:
             data_dir=settings.data_dir,
             templates=TEMPLATES / "web",
             login_token=login_token(settings.data_dir),
+            kept=self._kept,
         )
 
     def stations(self) -> list[Station]:
@@ -102,16 +116,23 @@ class App:
         self._closing.callback(forge.close)
         return [
             Intake(database, clock, git, credentials, workload),
-            Launch(database, clock, backend, git, credentials, self._vault),
+            Launch(database, clock, backend, git, credentials, self._pool or self._own_pool(), self._vault),
             Watch(database, clock, backend),
             Collect(database, clock, backend, reader, pictures, self._vault),
+            Keep(database, clock, backend, self._kept),
             Report(database, clock, forge, _renderer(), settings, backend.capabilities),
+            Sweep(database, clock, settings.data_dir, settings.retention_days, settings.keep_workspaces_days),
         ]
 
     def _own_reader(self) -> MetricsReader:
         reader = make_reader()
         self._closing.callback(reader.close)
         return reader
+
+    def _own_pool(self) -> Executor:
+        pool = Pool(_FETCHES, "fetch")
+        self._closing.callback(pool.shutdown, wait=False, cancel_futures=True)
+        return pool
 
     def worker(self) -> Worker:
         """Return the worker. Raises AlreadyRunning when another one has this DATA_DIR."""
@@ -120,6 +141,13 @@ class App:
             raise AlreadyRunning(f"another worker is running on {self.settings.data_dir}")
         holder = holder_name()
         return Worker([Leased(s, self.database, self.clock, holder) for s in self.stations()], sign)
+
+
+def _kept(settings: Settings) -> KeptFiles | None:
+    """Return where artifacts and models are archived, None where they stay here. Raises storage's Unavailable."""
+    if (archive := settings.archive) is None:
+        return None
+    return KeptFiles(archive.url, archive.endpoint_url, archive.access_key_id, archive.secret_access_key)
 
 
 @cache

@@ -2,11 +2,15 @@
 
 The intent is written before the backend is called and the handle after it. A crash in between leaves an intent
 without a handle: the backend is asked again by our own id, and `submit` is idempotent by that id.
+
+Between the two the code is fetched, beside this station: it looks in at every round and goes on with the others. The
+intent holds a place on the machine meanwhile; an attempt that has to wait for git takes its intent back.
 """
 
 import logging
 import socket
 from collections.abc import Iterable
+from concurrent.futures import Executor
 from dataclasses import replace
 
 from bot.backends.base import AttemptSpec, Backend, BackendError, from_json, to_json
@@ -15,18 +19,19 @@ from bot.core.schedule import Need, Room, choose
 from bot.core.states import Observation, State
 from bot.forge.credentials import Credentials
 from bot.forge.errors import ForgeError, Refused
-from bot.forge.git import Denied, GitCache, GitError, RepositoryId
+from bot.forge.git import GitCache, GitError, RepositoryId
 from bot.store import experiments
 from bot.store.database import Database
 from bot.store.experiments import Placed
-from bot.store.schema import Attempt
+from bot.store.schema import Attempt, Repository
 from bot.store.secrets import SecretsUnavailable, reveal
 from bot.vault import Vault
 from bot.worker.each import Each
+from bot.worker.fetching import Fetching, Wanted
 
 _LONGEST_WAIT = 5 * MINUTE
 _PATIENCE = 1 * HOUR
-"""How long git, GitHub or the backend may be away before an attempt is given up."""
+"""How long an attempt waits between its tries, all in all, for git, GitHub or the backend, before it is given up."""
 _log = logging.getLogger(__name__)
 
 
@@ -42,15 +47,17 @@ class Launch:
         backend: Backend,
         git: GitCache,
         credentials: Credentials,
+        pool: Executor,
         vault: Vault | None = None,
     ) -> None:
-        """`vault` opens stored secrets; None where the settings hold no key."""
-        self._database, self._clock = database, clock
-        self._backend, self._git, self._credentials = backend, git, credentials
+        """Code is fetched in `pool`. `vault` opens stored secrets; None where the settings hold no key."""
+        self._database, self._clock, self._backend = database, clock, backend
+        self._fetching = Fetching(git, credentials, pool)
         self._vault = vault
         self._each = Each(clock)
 
     def tick(self) -> bool:
+        self._fetching.look()
         self._cancel()
         self._queue()
         self._start()
@@ -98,12 +105,12 @@ class Launch:
             active = experiments.in_states(
                 tx, State.PROVISIONING, State.PROVISIONED, State.NETWORK_SETUP, State.RUNNING, State.NETWORK_TEARDOWN
             )
-        fresh = [placed for placed in waiting if placed.attempt.launching_at is None]
+        now = self._clock.now()
+        fresh = [p for p in waiting if p.attempt.launching_at is None and p.attempt.not_before <= now]
         taken = [p for p in waiting if p.attempt.launching_at is not None] + active
         # Intents without a handle come first: they hold a place already. A running one without is to be gone on with.
         due = [p for p in taken if p.attempt.handle is None]
         due += self._placed(fresh, taken)
-        now = self._clock.now()
         due = [p for p in due if p.attempt.not_before <= now and not _is_to_be_cancelled(p.attempt)]
         self._each.do(due, lambda placed: f"launching {placed.attempt.backend_id}", self._launch)
 
@@ -124,38 +131,43 @@ class Launch:
         return [by_id[attempt_id] for attempt_id in chosen]
 
     def _launch(self, placed: Placed) -> None:
-        attempt, repository = placed.attempt, placed.repository
-        spec = self._intend(attempt)
+        spec = self._intend(placed.attempt)
         try:
             if spec.code is not None:
-                token = self._credentials.token(repository.installation_id, repository.github_id)
-                where = RepositoryId(repository.github_id, repository.owner, repository.name)
-                try:
-                    self._git.fetch_code(where, spec.code.sha, token)
-                except Denied:  # as in intake: it may only be the token
-                    token = self._credentials.renewed(repository.installation_id, repository.github_id)
-                    self._git.fetch_code(where, spec.code.sha, token)
+                code = self._fetching.take(_wanted(spec, placed.repository))
+                if code is None:
+                    return
+                spec = replace(spec, code=code)
+        except (GitError, ForgeError) as error:
+            self._stumbled(placed.attempt, error, gives_place_back=self._is_unknown(placed.attempt))
+            return
+        self._submit(placed, spec)
+
+    def _submit(self, placed: Placed, spec: AttemptSpec) -> None:
+        attempt, repository = placed.attempt, placed.repository
+        try:
             secrets = reveal(self._database, self._vault, repository.owner, repository.name, spec.secrets)
             handle = self._backend.submit(spec, secrets)
-        except (GitError, ForgeError, BackendError, SecretsUnavailable) as error:
+        except (BackendError, SecretsUnavailable) as error:
             self._stumbled(attempt, error)
             return
         with self._database.write() as tx:
             experiments.change(tx, attempt.id, handle=handle)
             is_over = experiments.is_over(tx, attempt.id)
         if is_over:
-            # Its time ran out while its code was fetched. Nobody watches it any more, so it must not run.
+            # Its time ran out meanwhile. Nobody watches it any more, so it must not run.
             self._backend.cancel(attempt.backend_id, "its end was written down before it began")
 
     def _intend(self, attempt: Attempt) -> AttemptSpec:
         """Write down that it is about to be handed over, with the GPUs that are its own from now on."""
+        spec, host = from_json(attempt.spec), socket.gethostname()
+        if attempt.launching_at is not None and attempt.host == host:
+            return spec
         with self._database.write() as tx:
-            # Another tick may have been asked to cancel it meanwhile; the intent marks the point of no return.
             since = attempt.launching_at or self._clock.now()
-            spec = from_json(attempt.spec)
             if attempt.launching_at is None and (wanted := _gpus_of(spec)):
                 spec = replace(spec, gpus=self._free_gpus(experiments.launched(tx), wanted))
-            experiments.change(tx, attempt.id, launching_at=since, host=socket.gethostname(), spec=to_json(spec))
+            experiments.change(tx, attempt.id, launching_at=since, host=host, spec=to_json(spec))
         return spec
 
     def _free_gpus(self, launched: Iterable[Attempt], wanted: int) -> tuple[int, ...]:
@@ -165,16 +177,21 @@ class Launch:
         taken = {number for attempt in launched for number in attempt.spec.get("gpus", ())}
         return tuple(number for number in range(there) if number not in taken)[:wanted]
 
-    def _stumbled(self, attempt: Attempt, error: Exception) -> None:
+    def _is_unknown(self, attempt: Attempt) -> bool:
+        """Tell whether the backend certainly does not have it, in this life of the bot or an earlier one."""
+        return attempt.state == State.PENDING and not self._backend.poll([attempt.backend_id])[attempt.backend_id].known
+
+    def _stumbled(self, attempt: Attempt, error: Exception, gives_place_back: bool = False) -> None:
         """Try again later, for a while; then it is the platform's error, said with its reason."""
         _log.warning("attempt %s was not launched: %s", attempt.backend_id, error)
-        since = attempt.launching_at or self._clock.now()
-        if not _is_worth_another_try(error) or self._clock.now() - since > _PATIENCE:
+        if not _is_worth_another_try(error) or sum(map(_wait, range(attempt.tries))) > _PATIENCE:
             self._observe(attempt.id, State.ERROR, f"could not be launched: {error}")
             return
-        wait = min(2**attempt.tries * 5 * SECOND, _LONGEST_WAIT)
+        values: dict[str, object] = {"tries": attempt.tries + 1, "not_before": self._clock.now() + _wait(attempt.tries)}
+        if gives_place_back:
+            values["launching_at"] = None
         with self._database.write() as tx:
-            experiments.change(tx, attempt.id, tries=attempt.tries + 1, not_before=self._clock.now() + wait)
+            experiments.change(tx, attempt.id, **values)
 
     def _observe(self, attempt_id: int, state: State, reason: str) -> None:
         with self._database.write() as tx:
@@ -188,6 +205,17 @@ def _is_to_be_cancelled(attempt: Attempt) -> bool:
     that, and without it nobody would ever look at how it ended.
     """
     return attempt.cancel_reason is not None and attempt.cancel_sent_at is None
+
+
+def _wait(tries: int) -> int:
+    """Return the microseconds until the next try, after so many."""
+    return min((5 * SECOND) << min(tries, 10), _LONGEST_WAIT)
+
+
+def _wanted(spec: AttemptSpec, repository: Repository) -> Wanted:
+    assert spec.code is not None  # noqa: S101 - for mypy
+    where = RepositoryId(repository.github_id, repository.owner, repository.name)
+    return Wanted(where, repository.installation_id, spec.code)
 
 
 def _need(placed: Placed) -> Need:

@@ -1,6 +1,6 @@
 """The worker's loop: each station in a thread of its own, round and round, under a lease.
 
-A slow git server holds up intake and launch, a slow GitHub only reports. A station that raises is logged and goes on:
+A slow git server holds up intake, a slow GitHub only reports. A station that raises is logged and goes on:
 its rows say where it stood.
 """
 

@@ -1,0 +1,61 @@
+"""Code on its way to this machine: fetched in threads beside the launch station, which looks in and never waits."""
+
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+
+from bot.backends.base import Code
+from bot.forge.credentials import Credentials
+from bot.forge.git import Denied, GitCache, RepositoryId
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The code of one attempt, or of many. `code` is what the attempt was made with."""
+
+    repository: RepositoryId
+    installation_id: int
+    code: Code
+
+
+class Fetching:
+    """One fetch for a repository at a time: a second would only wait for the first one's lock, in a thread of its own.
+
+    Nothing of this outlives the process. Who comes after it asks again, and what is here already is found at once.
+    """
+
+    def __init__(self, git: GitCache, credentials: Credentials, pool: Executor) -> None:
+        self._git, self._credentials, self._pool = git, credentials, pool
+        self._under_way: dict[int, tuple[Wanted, Future[Code]]] = {}
+        self._there: dict[Wanted, Future[Code]] = {}
+
+    def look(self) -> None:
+        """Begin a round: what has arrived since the last one is handed out in this one, and forgotten with the next."""
+        arrived = {key: (wanted, future) for key, (wanted, future) in self._under_way.items() if future.done()}
+        self._there = dict(arrived.values())
+        for key in arrived:
+            del self._under_way[key]
+
+    def take(self, wanted: Wanted) -> Code | None:
+        """Return the code with all that belongs to it; None while it is on its way, which it is from now on.
+
+        Raises GitError, ForgeError: it could not be had.
+        """
+        repository = wanted.repository.github_id
+        if wanted not in self._there and repository not in self._under_way:
+            future = self._pool.submit(self._fetch, wanted)
+            if future.done():
+                self._there[wanted] = future
+            else:
+                self._under_way[repository] = wanted, future
+        return self._there[wanted].result() if wanted in self._there else None
+
+    def _fetch(self, wanted: Wanted) -> Code:
+        where, installation = wanted.repository, wanted.installation_id
+        try:
+            return self._fetch_with(wanted, self._credentials.token(installation, where.github_id))
+        except Denied:  # as in intake: it may only be the token
+            return self._fetch_with(wanted, self._credentials.renewed(installation, where.github_id))
+
+    def _fetch_with(self, wanted: Wanted, token: str) -> Code:
+        self._git.fetch_code(wanted.repository, wanted.code.sha, token)
+        return wanted.code
