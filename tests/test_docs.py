@@ -3,6 +3,7 @@
 import re
 import sqlite3
 import sys
+import textwrap
 from contextlib import closing
 from pathlib import Path
 
@@ -65,6 +66,14 @@ def test_the_readmes_config_is_a_good_one() -> None:
     loaded = config.load(example.encode(), "config.yaml", lambda _path: b"")
     assert loaded.problems == ()
     assert loaded.config is not None
+
+
+def test_the_readmes_steps_are_good_ones() -> None:
+    steps = [block for block in blocks(ROOT / "README.md", "yaml") if block.startswith("- name:")]
+    assert len(steps) == 4
+    for step in steps:
+        text = "version: 2\nworkflows:\n  example:\n    steps:\n" + textwrap.indent(step, " " * 6)
+        assert config.load(text.encode(), "config.yaml", lambda _path: b"").problems == (), step
 
 
 @pytest.mark.skipif(
