@@ -74,7 +74,6 @@ def variables() -> dict[str, str]:
         "OMPI_MCA_osc": "^ucx",
         "OMPI_MCA_btl_tcp_if_include": "lo",
         "OMPI_MCA_oob_tcp_if_include": "lo",
-        "PRTE_MCA_prte_if_include": "lo",
         "PMIX_MCA_ptl_tcp_if_include": "lo",
         "OMPI_MCA_hwloc_base_binding_policy": "none",
         "PRTE_MCA_hwloc_default_binding_policy": "none",
