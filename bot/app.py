@@ -109,7 +109,14 @@ class App:
         settings, database, clock, backend = self.settings, self.database, self.clock, self.backend
         credentials = Credentials(settings.app_id, settings.private_key, settings.api_url, clock)
         git = GitCache(settings.data_dir / "git", settings.web_url)
-        workload = Workload(settings.data_dir, settings.web_url, git, self.machines, backend.capabilities)
+        workload = Workload(
+            settings.data_dir,
+            settings.web_url,
+            git,
+            self.machines,
+            backend.capabilities,
+            refuses_unused_images=settings.unused_images == "refuse",
+        )
         reader = self._reader or self._own_reader()
         pictures = PictureStore(settings.data_dir / "images", reader)
         forge = Forge(credentials, Pacer(clock), clock)
@@ -169,6 +176,7 @@ def make_backend(settings: Settings, machines: Machines, clock: Clock) -> Backen
         clock,
         allow_unisolated=settings.allow_unisolated_trusted_code,
         network=settings.network,
+        containers=settings.containers,
         fetching=Fetching(
             settings.s3_endpoint_url,
             settings.s3_region,

@@ -130,6 +130,8 @@ def _backend(settings: Settings, clock: Clock) -> Iterator[Finding]:
     cure = "Install bubblewrap and take ALLOW_UNISOLATED_TRUSTED_CODE away."
     yield Finding("isolation", found.is_isolated, found.isolation, cure)
     yield from (Finding("limits", True, limit) for limit in found.limits)
+    if found.images:
+        yield Finding("containers", True, found.images)
     yield mpi(machines)
 
 

@@ -20,6 +20,8 @@ from bot.vault import KeyMalformed, Vault
 BACKENDS = ("local",)
 IMAGES = ("auto", "public", "off")
 NETWORKS = ("auto", "private", "shared")
+ENGINES = ("none", "podman", "docker")
+UNUSED_IMAGES = ("say", "refuse")
 _PRIVATE_NAMES = (".local", ".localhost", ".internal", ".lan", ".home.arpa", ".test")
 _URL = re.compile(r"https?://[A-Za-z0-9._~%:\[\]/!$&()*+,;=-]+")
 _ARCHIVE = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9](/[A-Za-z0-9!_.*'()/-]*)?")
@@ -63,6 +65,8 @@ class Settings:
     machines_file: Path | None = None
     images: str = "auto"
     network: str = "auto"
+    containers: str = "none"
+    unused_images: str = "say"
     allow_unisolated_trusted_code: bool = False
     secrets_keys: tuple[str, ...] = field(default=(), repr=False)
     retention_days: int = 90
@@ -131,6 +135,8 @@ class _Reader:
             machines_file=Path(machines).expanduser().absolute() if machines else None,
             images=self._choice("IMAGES", "auto", IMAGES),
             network=self._choice("NETWORK", "auto", NETWORKS),
+            containers=self._containers(),
+            unused_images=self._choice("UNUSED_IMAGES", "say", UNUSED_IMAGES),
             allow_unisolated_trusted_code=self._switch("ALLOW_UNISOLATED_TRUSTED_CODE"),
             secrets_keys=self._secrets_keys(),
             retention_days=self._days("RETENTION_DAYS", "90"),
@@ -271,6 +277,13 @@ class _Reader:
         value = self._text(name, default)
         if value not in allowed:
             self._problems.append(f"{name} must be one of {', '.join(allowed)}, not {value!r}.")
+        return value
+
+    def _containers(self) -> str:
+        value = self._text("CONTAINERS", "none")
+        if value not in ENGINES and not Path(value).is_absolute():
+            allowed = ", ".join(ENGINES)
+            self._problems.append(f"CONTAINERS must be one of {allowed}, or the absolute path of one, not {value!r}.")
         return value
 
     def _switch(self, name: str) -> bool:

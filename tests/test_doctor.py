@@ -212,6 +212,15 @@ def test_no_isolation(ask: Ask, worker: WorkerSign, tmp_path: Path, monkeypatch:
     assert "ALLOW_UNISOLATED_TRUSTED_CODE" in findings["isolation"].cure
 
 
+def test_a_container_engine_that_does_not_work(ask: Ask, worker: WorkerSign) -> None:
+    findings = ask(CONTAINERS="/bin/true")
+    assert ill(findings) == ["backend"]
+    assert findings["backend"].sentence == (
+        "CONTAINERS=/bin/true does not work here: it does not say that it is podman or docker."
+        " Start or install it, or set CONTAINERS=none: images are then not used"
+    )
+
+
 def test_a_wrong_machines_file(ask: Ask, worker: WorkerSign, tmp_path: Path) -> None:
     (tmp_path / "machines.yaml").write_text("types: {small: {cpus: 0}}\n")
     findings = ask(MACHINES_FILE=str(tmp_path / "machines.yaml"))

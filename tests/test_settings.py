@@ -66,6 +66,8 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
             "PORT": "80",
             "IMAGES": "off",
             "NETWORK": "private",
+            "CONTAINERS": "/opt/bin/podman",
+            "UNUSED_IMAGES": "refuse",
             "MACHINES_FILE": str(tmp_path / "machines.yaml"),
             "ALLOW_UNISOLATED_TRUSTED_CODE": "Yes",
         }
@@ -76,6 +78,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
     assert (settings.data_dir, settings.database_url) == (tmp_path, "postgresql://bot@db/ci")
     assert settings.machines_file == tmp_path / "machines.yaml"
     assert (settings.images, settings.network, settings.allow_unisolated_trusted_code) == ("off", "private", True)
+    assert (settings.containers, settings.unused_images) == ("/opt/bin/podman", "refuse")
 
 
 def test_an_empty_variable_is_one_that_is_not_set() -> None:
@@ -244,10 +247,12 @@ def test_a_port_is_a_port(value: str) -> None:
 
 
 def test_a_choice_that_does_not_exist_is_told_with_those_that_do() -> None:
-    assert problems(BACKEND="slurm", IMAGES="yes", NETWORK="none") == [
+    assert problems(BACKEND="slurm", IMAGES="yes", NETWORK="none", CONTAINERS="bin/podman", UNUSED_IMAGES="no") == [
         "BACKEND must be one of local, not 'slurm'.",
         "IMAGES must be one of auto, public, off, not 'yes'.",
         "NETWORK must be one of auto, private, shared, not 'none'.",
+        "CONTAINERS must be one of none, podman, docker, or the absolute path of one, not 'bin/podman'.",
+        "UNUSED_IMAGES must be one of say, refuse, not 'no'.",
     ]
 
 

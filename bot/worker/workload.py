@@ -7,6 +7,7 @@ from typing import Any
 
 from bot.backends.base import AttemptSpec, Capabilities, Code, Fetch, Image, Mode, Opening, TaskGroup, to_json
 from bot.backends.machines import Machines, UnknownMachine
+from bot.backends.references import Reference, ReferenceMalformed
 from bot.backends.sandbox import PathRefused, artifacts_path
 from bot.core.config import (
     AnyParams,
@@ -41,10 +42,19 @@ class Workload:
     """Knows the machines, the directories and the addresses that a spec names."""
 
     def __init__(
-        self, data_dir: Path, web_url: str, git: GitCache, machines: Machines, capabilities: Capabilities
+        self,
+        data_dir: Path,
+        web_url: str,
+        git: GitCache,
+        machines: Machines,
+        capabilities: Capabilities,
+        *,
+        refuses_unused_images: bool = False,
     ) -> None:
+        """`refuses_unused_images`: what names an image does not run where none can be used (UNUSED_IMAGES)."""
         self._data_dir, self._web_url = data_dir, web_url
         self._git, self._machines, self._capabilities = git, machines, capabilities
+        self._refuses_unused_images = refuses_unused_images
 
     def experiment(
         self, run_id: int, position: int, step: Step, cell: Cell | None, grants: Grants, now: int
@@ -97,12 +107,30 @@ class Workload:
                 f"the secret `{missing[0]}` is not given to this code: only what the default branch's config names"
                 " may be used elsewhere"
             )
+        for role in params.roles():
+            self._check_image(role)
         try:
             artifacts_path(params.artifacts)
             notes = [self._machines.find(role.machine_type)[1] for role in params.roles()]
         except (UnknownMachine, PathRefused) as error:
             raise Refused(str(error)) from None
         return list(dict.fromkeys(note for note in notes if note))
+
+    def _check_image(self, role: Role) -> None:
+        image = _image(role)
+        if image is None:
+            return
+        if not self._capabilities.images:
+            if self._refuses_unused_images:
+                name = image.name or image.dockerfile
+                raise Refused(
+                    f"the config names the image `{name}`, and this bot has nothing to run it with (CONTAINERS)"
+                )
+        elif image.dockerfile is None:
+            try:
+                Reference.of(image.name, image.registry_url)
+            except ReferenceMalformed as error:
+                raise Refused(str(error)) from None
 
     def _spec(
         self,
@@ -218,11 +246,16 @@ def _default_model_path(experiment: Experiment, params: AnyParams, grants: Grant
     return f"{artifacts_path(params.artifacts)}/model"
 
 
+_NO_IMAGE = frozenset({"", "none", "null", "~"})
+"""What people write for no image, in either case."""
+
+
 def _image(role: Role) -> Image | None:
-    if role.container is None and role.dockerfile is None:
+    name = "" if role.container is None or role.container.strip().lower() in _NO_IMAGE else role.container.strip()
+    if not name and role.dockerfile is None:
         return None
     registry = role.registry
-    return Image(role.container or "", role.user, registry.url, registry.username, registry.password, role.dockerfile)
+    return Image(name, role.user, registry.url, registry.username, registry.password, role.dockerfile)
 
 
 def _fetches(params: AnyParams) -> Iterator[Fetch]:
