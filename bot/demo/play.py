@@ -146,21 +146,29 @@ class Demo:
     def _watch(self, hub: DevHub, bot: Processes) -> bool:
         """Show what changes until all is concluded and every pull request's comment is final, or patience ends."""
         end = self._clock.monotonic() + _PATIENCE
+        is_waiting = False
         while self._clock.monotonic() < end:
             self._clock.sleep(0.2)
             bot.tend()
             for one in self._followed:
                 self._terminal.show(one.label, hub.checks(one.people.repository, one.sha))
-            if self._is_over(hub):
+            if not self._is_concluded(hub):
+                continue
+            if self._is_quiet(hub):
                 return True
+            if not is_waiting:
+                self._terminal.say("all checks have concluded; a comment is edited once a minute, so wait for the last")
+                is_waiting = True
         return False
 
-    def _is_over(self, hub: DevHub) -> bool:
-        for one in self._followed:
-            checks = hub.checks(one.people.repository, one.sha)
-            if not checks or any(check.status != "completed" for check in checks):
-                return False
-        if not hub.wait_delivered(1.0):  # what we write makes GitHub send something, too
+    def _is_concluded(self, hub: DevHub) -> bool:
+        """Tell whether every commit that is followed has checks, and all of them a conclusion."""
+        found = [hub.checks(one.people.repository, one.sha) for one in self._followed]
+        return all(checks and all(check.status == "completed" for check in checks) for checks in found)
+
+    def _is_quiet(self, hub: DevHub) -> bool:
+        """Tell whether nobody has anything to tell the other: what we write makes GitHub send something, too."""
+        if not hub.wait_delivered(1.0):
             return False
         database = Database(self._database_url)
         try:

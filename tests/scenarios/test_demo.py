@@ -76,12 +76,12 @@ def test_the_worse_change_fails_by_its_gate_and_in_the_roll_up(report: dict[str,
 def test_workers_meet_at_a_parameter_server_over_grpc(report: dict[str, Any]) -> None:
     needs(report, "grpc")
     main, faster = experiments(report, "grpc / parameter-server")
-    assert main["metrics"]["tensorflow:accuracy"] > 0.9, "neither worker could learn that from its half alone"
+    assert main["metrics"]["tensorflow:accuracy"] > 0.9
     assert faster["metrics"]["tensorflow:accuracy"] < 0.5, "with steps too large nobody learns"
     found = conclusions(report, "distributed faster")
     failed = {name for name, conclusion in found.items() if conclusion == "failure"}
     assert failed == {"experiments", "grpc / parameter-server / tensorflow:accuracy"}
-    assert found["grpc / parameter-server / custom:workers"] == "success"
+    assert found["grpc / parameter-server / custom:workers"] == "success", "both sent what they computed"
 
 
 def test_two_ranks_of_mpi_keep_the_same_parameters(report: dict[str, Any]) -> None:
