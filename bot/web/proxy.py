@@ -9,7 +9,6 @@ import http.client
 import re
 import socket
 from collections.abc import Callable, Iterator
-from http.cookies import CookieError, SimpleCookie
 from itertools import chain
 from urllib.parse import urlsplit
 
@@ -39,6 +38,9 @@ _SANDBOX = "sandbox allow-scripts allow-forms allow-modals allow-popups allow-do
 """Without `allow-same-origin` a page's origin is like no other: our pages and cookies are out of its reach."""
 _COOKIE = "run-"
 """What a run's cookies are called in the browser: only these go back to it, and none of ours is among them."""
+_COOKIE_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_LIFETIME = re.compile(r"(max-age|expires)\s*=\s*([\w ,:+-]+)", re.I | re.A)
+"""The attributes of a cookie that may stay: how long it lives."""
 _BEGINNING = re.compile(rb"\A(?:\xef\xbb\xbf)?(?:\s+|<!--.*?-->)*<!doctype[^>]*>", re.I | re.S)
 """What must stay in front, or the browser reads the page by other rules."""
 _BLOCK = 65_536
@@ -199,16 +201,13 @@ def _is_preflight() -> bool:
 
 def _scoped(cookie: str, place: str) -> str | None:
     """Return a cookie of the run's as one that lives below `place`, with a name of ours; None for nonsense."""
-    name, separator, rest = cookie.partition("=")
-    value, _, attributes = rest.partition(";")
-    known: SimpleCookie = SimpleCookie()
-    try:
-        known.load(f"x=y; {attributes}")
-    except CookieError:
+    pair, *attributes = cookie.split(";")
+    name, separator, value = pair.partition("=")
+    # What could hold another attribute would undo ours: the last of two paths counts.
+    if not separator or not _COOKIE_NAME.fullmatch(name.strip()) or not _is_one_line(cookie):
         return None
-    if not separator or not name.strip() or not _is_one_line(cookie):
-        return None
-    kept = [f"{key}={known['x'][key]}" for key in ("max-age", "expires") if "x" in known and known["x"][key]]
+    found = (_LIFETIME.fullmatch(attribute.strip()) for attribute in attributes)
+    kept = [f"{one[1].lower()}={one[2]}" for one in found if one is not None]
     return "; ".join([f"{_COOKIE}{name.strip()}={value.strip()}", f"Path={place}/", "HttpOnly", "SameSite=Lax", *kept])
 
 

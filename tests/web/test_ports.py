@@ -223,6 +223,26 @@ def test_its_cookies_live_below_the_pass_under_names_of_their_own(stage: Stage, 
 
 
 @pytest.mark.parametrize(
+    "cookie",
+    [
+        "x; Domain=example=mine",
+        "x; Path=/; y=mine",
+        'a=b; Max-Age="1; Path=/"',
+        'a=b; Expires="x; Path=/; Domain=example"',
+        "a b=mine",
+    ],
+)
+def test_a_cookie_of_a_run_cannot_widen_its_place(stage: Stage, place: str, served: Served, cookie: str) -> None:
+    """On all of our addresses it would go to other runs, and many of them would make every request too long."""
+    served.answer = lambda request: reply(request, b"", Set_Cookie=cookie)
+
+    for kept in ask(stage, f"{place}/").headers.getlist("Set-Cookie"):
+        attributes = [part.strip() for part in kept.split(";")[1:]]
+        assert [part for part in attributes if part.lower().startswith(("path", "domain"))] == [f"Path={place}/"], kept
+        assert "=" in kept.partition(";")[0]
+
+
+@pytest.mark.parametrize(
     ("location", "seen"),
     [
         ("/login?next=/", "{place}/login?next=/"),
