@@ -29,6 +29,7 @@ from bot.core.report import (
 from bot.core.search import Goal
 from bot.core.series import Series
 from bot.core.states import Observation, State
+from bot.core.trials import Trial
 from bot.core.trials import best as best_of
 from bot.store import checks, commits, experiments, metrics
 from bot.store.database import Transaction
@@ -140,9 +141,9 @@ def _tried(
 ) -> ExperimentFacts:
     search = _search(tx, attempt)
     best = None if search is None else best_of(search.trials, search.goal)
-    series = metrics.load(tx, attempt.id)
-    # A search is judged by its best trial; what its workers used of the machine is still the search's own.
-    judged = series if best is None else [*metrics.load(tx, attempt.id, best.number), *_used(series)]
+    # A search of ours is judged by its best trial. What the tasks of a study log belongs to none of its trials.
+    is_ours = search is not None and search.is_declared
+    judged = _of_trial(tx, attempt, best) if is_ours and best is not None else metrics.load(tx, attempt.id)
     group: dict[str, Any] = next(iter(attempt.spec["groups"]), {})
     machine: dict[str, Any] = group.get("machine", {})
     return replace(
@@ -154,7 +155,7 @@ def _tried(
         gates=gate_results(tx, experiment, attempt, judged, is_pull),
         metrics=metrics_of(judged),
         metrics_read=attempt.metrics_read_at is not None,
-        caveats=(*base.caveats, *attempt.metrics_problems),
+        caveats=(*base.caveats, *attempt.metrics_problems, *attempt.facts.get("remarks", ())),
         exit_code=attempt.exit_code,
         is_timed_out="timed out" in attempt.reason,
         peak_memory_mb=attempt.peak_memory_mb,
@@ -170,7 +171,7 @@ def _tried(
         image=_image(attempt),
         gpu=str(attempt.facts.get("gpu", "")),
         walls=tuple(str(wall) for wall in attempt.facts.get("walls", ())),
-        peaks=_peaks(series),
+        peaks=metrics.peaks(tx, attempt.id),
         ports=tuple(_ports(experiment, attempt, around)),
         model=_model(tx, experiment, attempt, around),
     )
@@ -216,18 +217,16 @@ def best_trial(tx: Transaction, attempt: Attempt) -> int | None:
     return None if best is None else best.number
 
 
-def _used(series: Sequence[Series]) -> list[Series]:
-    return [one for one in series if one.source is Source.SYSTEM]
+def _of_trial(tx: Transaction, attempt: Attempt, trial: Trial) -> list[Series]:
+    """Return the series of a trial's last try: what was sent before it began belongs to one that was cut off."""
+    tried = [_since(trial.began_at or 0, one) for one in metrics.load(tx, attempt.id, trial.number)]
+    return [one for one in tried if one.points]
 
 
-def _peaks(series: Sequence[Series]) -> dict[str, float]:
-    """Return the highest value of each system metric, over all tasks."""
-    peaks: dict[str, float] = {}
-    for one in _used(series):
-        highest = max((point.value for point in one.points if point.value is not None), default=None)
-        if highest is not None:
-            peaks[one.tag] = max(highest, peaks.get(one.tag, highest))
-    return peaks
+def _since(moment: int, series: Series) -> Series:
+    if series.source is Source.TENSORFLOW:
+        return series  # of these only the last try is kept, and their times are the run's own
+    return replace(series, points=tuple(point for point in series.points if point.at >= moment))
 
 
 def _image(attempt: Attempt) -> ImageFacts | None:

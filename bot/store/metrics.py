@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from sqlalchemy import insert, select
+from sqlalchemy import delete, func, insert, select
 
 from bot.core.series import Kind, Point, Series, Source
 from bot.store.database import Transaction
@@ -25,6 +25,22 @@ def add(tx: Transaction, attempt_id: int, series: Iterable[Series], trial: int |
         added += len(fresh)
     tx.flush()
     return added
+
+
+def forget(tx: Transaction, attempt_id: int, trial: int, source: Source) -> None:
+    """Delete the series of a trial that came from `source`, with their points."""
+    where = (SeriesRow.attempt_id == attempt_id, SeriesRow.trial == trial, SeriesRow.source == source)
+    ids = tx.scalars(select(SeriesRow.id).where(*where)).all()
+    tx.execute(delete(PointRow).where(PointRow.series_id.in_(ids)))
+    tx.execute(delete(SeriesRow).where(SeriesRow.id.in_(ids)))
+
+
+def peaks(tx: Transaction, attempt_id: int) -> dict[str, float]:
+    """Return the highest value of each of the system's metrics, over all tasks and trials."""
+    where = (SeriesRow.attempt_id == attempt_id, SeriesRow.source == Source.SYSTEM, PointRow.value.is_not(None))
+    query = select(SeriesRow.tag, func.max(PointRow.value)).join(PointRow, PointRow.series_id == SeriesRow.id)
+    found = tx.execute(query.where(*where).group_by(SeriesRow.tag))
+    return {tag: highest for tag, highest in found if highest is not None}
 
 
 def parts(series: Iterable[Series], size: int) -> Iterator[Series]:

@@ -6,8 +6,9 @@ more than this station. A running attempt is read every few seconds, a finished 
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
-from bot.backends.base import Backend, from_json
+from bot.backends.base import Backend, Mode, from_json
 from bot.clock import MINUTE, SECOND, Clock
 from bot.core.masking import Masker
 from bot.core.series import Series, Source
@@ -22,7 +23,7 @@ from bot.store.schema import Task
 from bot.store.secrets import known
 from bot.vault import Vault
 from bot.worker.each import Each
-from bot.worker.findings import Findings, look
+from bot.worker.findings import Findings, look, look_at_trial
 
 _EVERY = 5 * SECOND
 _PATIENCE = 30 * MINUTE
@@ -115,6 +116,7 @@ class Collect:
             with self._database.write() as tx:
                 experiments.change(tx, attempt.id, metrics_cursor=found.cursor)
             return
+        found = self._with_best_trial(placed, found, masker)
         tails = self._log_tails(placed, masker) if was_launched else {}
         report = self._report(attempt.backend_id) if was_launched else None
         with self._database.write() as tx:
@@ -129,6 +131,7 @@ class Collect:
                 metrics_read_at=self._clock.now(),
                 metrics_cursor=found.cursor,
                 metrics_problems=list(found.problems),
+                facts={**attempt.facts, **({"remarks": found.remarks} if found.remarks else {})},
                 log_tail=next(iter(tails.values()), ""),
                 report=None if report is None else masker.mask(report),
                 picture=picture,
@@ -146,12 +149,24 @@ class Collect:
         return self._pictures.draw(title, _logged(series), gates_of(placed.experiment))
 
     def _read(self, placed: Placed, masker: Masker) -> Findings:
-        spec = from_json(placed.attempt.spec)
-        return look(self._reader, spec, placed.attempt.metrics_cursor, masker, self._best_trial(placed))
+        return look(self._reader, from_json(placed.attempt.spec), placed.attempt.metrics_cursor, masker)
 
-    def _best_trial(self, placed: Placed) -> int | None:
+    def _with_best_trial(self, placed: Placed, found: Findings, masker: Masker) -> Findings:
+        """Return what a search is judged by: its best trial, read anew and alone.
+
+        Of what was read of all trials while they ran, some belongs to a try that a crash cut off, and of many
+        trials not all is kept.
+        """
+        attempt, spec = placed.attempt, from_json(placed.attempt.spec)
         with self._database.read() as tx:
-            return best_trial(tx, placed.attempt)
+            number = best_trial(tx, attempt)
+        if spec.mode is not Mode.SEARCH or number is None or attempt.handle is None:
+            return found
+        best = look_at_trial(self._reader, spec, number, masker)
+        with self._database.write() as tx:
+            metrics.forget(tx, attempt.id, number, Source.TENSORFLOW)
+        self._store(attempt.id, best)
+        return replace(found, documents=best.documents, problems=(*found.problems, *best.problems))
 
     def _masker(self, placed: Placed) -> Masker:
         wanted, where = placed.attempt.spec.get("secrets", ()), placed.repository

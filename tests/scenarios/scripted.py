@@ -31,6 +31,7 @@ class ScriptedBackend:
         self._exit: dict[str, int | None] = {}
         self._trials: dict[str, tuple[Mapping[str, Any], ...]] = {}
         self._progress: dict[str, str] = {}
+        self._facts: dict[str, Mapping[str, Any]] = {}
         self._interrupted: set[str] = set()
         self.secrets: dict[str, Mapping[str, str]] = {}
         self.log = b""
@@ -76,6 +77,10 @@ class ScriptedBackend:
         """The search's tuner writes down these trials."""
         self._trials[attempt_id] = trials
 
+    def find_out(self, attempt_id: str, facts: Mapping[str, Any]) -> None:
+        """The attempt's guardian finds something out."""
+        self._facts[attempt_id] = facts
+
     def interrupt(self, attempt_id: str) -> None:
         """The attempt's guardian dies; it could go on."""
         self._interrupted.add(attempt_id)
@@ -120,5 +125,6 @@ class ScriptedBackend:
             tuple(TaskReport(role, index, seen, self._exit.get(attempt_id)) for role, index in tasks),
             is_interrupted=attempt_id in self._interrupted,
             progress=self._progress.get(attempt_id, ""),
+            facts=self._facts.get(attempt_id, {}),
             trials=self._trials.get(attempt_id, ()),
         )
