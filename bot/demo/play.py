@@ -80,7 +80,7 @@ class Demo:
         if trouble:
             say(f"NOT ISOLATED: {trouble}\nThe demo's own code is trusted, so it goes on without.\n")
         for workflow, why in left_out.items():
-            say(f"LEFT OUT: the workflow `{workflow}` of acme/distributed. {why[0].upper()}{why[1:]}")
+            say(f"LEFT OUT: `{workflow}` of acme/distributed: {why}")
 
     def _push(self, hub: DevHub, left_out: dict[str, str]) -> None:
         """Do what the people do: a repository for each project, and a pull request for each change."""
