@@ -282,6 +282,8 @@ class Intake:
             experiment = experiments.add_experiment(tx, row)
         number = _next_number(experiments.newest_attempt(tx, experiment.id), is_now=is_now)
         if run.skipped is None and number is not None:
+            # What its first attempt was given, the default branch may have taken back meanwhile.
+            experiment.refusal = self._workload.refusal(step, granted)
             attempt = self._workload.attempt(
                 repository, commit, experiment, step, cell, granted, number, request.ref, now
             )

@@ -66,12 +66,18 @@ class Workload:
         row.reports_each = step.report is Reporting.EACH
         row.params = _shown(asdict(step.params)) | ({} if cell is None else {"matrix": dict(cell.values)})
         row.gates = [asdict(gate) for gate in step.gates]
-        row.notes, row.refusal = list(caveats(step.params)), ""
-        try:
+        row.notes, row.refusal = list(caveats(step.params)), self.refusal(step, grants)
+        if not row.refusal:
             row.notes += self._check(step.params, grants)
-        except Refused as error:
-            row.refusal = str(error)
         return row
+
+    def refusal(self, step: Step, grants: Grants) -> str:
+        """Return why this bot does not run a step, empty when it does. Asked for each attempt: rights may be gone."""
+        try:
+            self._check(step.params, grants)
+        except Refused as error:
+            return str(error)
+        return ""
 
     def attempt(
         self,
@@ -101,6 +107,9 @@ class Workload:
         mode = _mode(params)
         if mode not in self._capabilities.modes:
             raise Refused(f"this needs isolation, and there is none here: {self._capabilities.isolation}")
+        workspace = params.workspace
+        if (workspace.submodules or workspace.lfs) and not workspace.is_this_commit:
+            raise Refused("`submodules` and `lfs` are for this repository: another `workspace` comes without them")
         missing = sorted(params.secret_names() - grants.secrets)
         if missing:
             raise Refused(
@@ -148,7 +157,7 @@ class Workload:
         return AttemptSpec(
             id=attempt.backend_id,
             groups=tuple(self._groups(params)),
-            code=Code(str(self._git.directory(where)), commit.sha) if params.workspace.is_this_commit else None,
+            code=self._code(where, commit, params.workspace),
             env={**environment, "PS_JOB_ID": attempt.backend_id},
             timeout=params.timeout_seconds or _DEFAULT_TIMEOUT,
             run_dir=str(self._data_dir / "runs" / experiment.public_id / str(attempt.number)),
@@ -165,6 +174,12 @@ class Workload:
             search=params.search.to_json() if is_search else None,  # type: ignore[union-attr] # is_search says so
             secrets=tuple(sorted(params.secret_names())),
         )
+
+    def _code(self, where: RepositoryId, commit: Commit, workspace: Workspace) -> Code | None:
+        if not workspace.is_this_commit:
+            return None
+        directory = str(self._git.directory(where))
+        return Code(directory, commit.sha, submodules=workspace.submodules, lfs=workspace.lfs)
 
     def _groups(self, params: AnyParams) -> Iterator[TaskGroup]:
         """Yield the groups of tasks; the first is what people mean by "the experiment"."""
@@ -299,16 +314,16 @@ def _shown(value: Any) -> Any:
     return value
 
 
-def metric_roots(spec: AttemptSpec, best_trial: int | None = None) -> list[Root]:
+def metric_roots(spec: AttemptSpec) -> list[Root]:
     """Return the directories of this machine that a run's metrics are read from: its artifacts, then its model path.
 
     A model path outside `/artifacts` and `/storage` lies in the workspace, which is gone after the run: it has none.
-    Of a search the model is the best trial's, whose artifacts are a directory of all.
+    Of a search the artifacts hold those of all its trials.
     """
     artifacts = Path(spec.run_dir) / "artifacts"
     roots, model = [Root(artifacts)], PurePosixPath(spec.env["PS_MODEL_PATH"])
     if spec.mode is Mode.SEARCH:
-        return roots if best_trial is None else [*roots, Root(artifacts, f"trials/{best_trial}")]
+        return roots
     for mount, directory in ((spec.artifacts, artifacts), (_STORAGE, Path(spec.storage_dir))):
         if model.is_relative_to(mount) and model != PurePosixPath(mount):
             return [*roots, Root(directory, str(model.relative_to(mount)))]

@@ -204,6 +204,26 @@ def test_a_branch_has_the_secrets_that_the_default_branch_gives(road: Road, back
     assert all("correct" not in str(attempt.spec) for attempt in road.attempts())
 
 
+def test_a_secret_that_the_default_branch_took_back_is_gone_when_a_branch_runs_again(
+    road: Road, backend: ScriptedBackend
+) -> None:
+    store(road, "hub", "correct horse")
+    repository, _ = road.repository(workflow(SECRET))
+    sha = road.hub.commit_files(repository, {"train.py": "print('changed')\n"}, branch="topic", message="Topic")
+    topic = road.hub.open_pull(repository, head="topic", base="main", title="Topic")
+    road.wait(10)
+    road.hub.close_pull(topic)
+    road.wait(10)
+    plain = "name: fit\ncommand: experiment.run_single_node\nparams: {command: python train.py}\n"
+    road.hub.commit_files(repository, workflow(plain), branch="main", message="Take it back")
+    road.wait(10)
+    road.hub.reopen_pull(topic)
+    road.wait(10)
+
+    assert [backend.secrets[one] for one in backend.submissions] == [{"hub": "correct horse"}] * 2 + [{}]
+    assert "`hub` is not given to this code" in road.hub.check(repository, sha, "w / fit").output.summary
+
+
 def test_a_secret_that_is_not_stored_is_asked_for(road: Road, backend: ScriptedBackend) -> None:
     repository, sha = road.repository(workflow(SECRET))
     road.settle()
