@@ -88,11 +88,28 @@ class TaskGroup:
 
 
 @dataclass(frozen=True)
+class Module:
+    """A submodule: where in the workspace it is checked out, and its own commit as in `Code`."""
+
+    path: str
+    git_dir: str
+    sha: str
+
+
+@dataclass(frozen=True)
 class Code:
-    """The exact commit to check out: a bare repository on this machine that holds it whole, and its SHA."""
+    """The exact commit to check out: a bare repository on this machine that holds it whole, and its SHA.
+
+    `submodules` and `lfs` tell whether these are wanted. They are there when the code is fetched: `modules`, parents
+    before children, and `objects`, the directory that has the files of Git LFS by their sha256.
+    """
 
     git_dir: str
     sha: str
+    submodules: bool = False
+    lfs: bool = False
+    modules: tuple[Module, ...] = ()
+    objects: str | None = None
 
 
 @dataclass(frozen=True)
@@ -294,7 +311,8 @@ def from_json(value: Mapping[str, Any]) -> AttemptSpec:
     """Return the spec that `to_json` wrote, or an earlier version without what is new."""
     made: dict[str, Any] = {"groups": tuple(_group(group) for group in value["groups"])}
     if value.get("code") is not None:
-        made["code"] = Code(**value["code"])
+        modules = tuple(Module(**module) for module in value["code"].get("modules", ()))
+        made["code"] = Code(**{**value["code"], "modules": modules})
     made["fetches"] = tuple(Fetch(**fetch) for fetch in value.get("fetches", ()))
     made["ports"] = tuple(Opening(**port) for port in value.get("ports", ()))
     made["mode"] = Mode(value.get("mode", Mode.SINGLE))

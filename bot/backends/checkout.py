@@ -39,6 +39,19 @@ def command(git_dir: str, sha: str, workspace: str) -> list[str]:
     return ["git", f"--git-dir={git_dir}", f"--work-tree={workspace}", *settings, "read-tree", "--reset", "-u", sha]
 
 
+def place_of(workspace: str, path: str) -> str:
+    """Return where a submodule is checked out: an empty directory that its parent's checkout made.
+
+    Raises NotADirectoryError when there is none, or a link on the way to it.
+    """
+    place = workspace
+    for part in path.split("/"):
+        place = f"{place}/{part}"
+        if part in ("", ".", "..") or Path(place).is_symlink() or not Path(place).is_dir():
+            raise NotADirectoryError(f"{path} is no directory of this commit")
+    return place
+
+
 def give_to(workspace: Path, uid: int, gid: int) -> None:
     """Make uid and gid the owners of all that was checked out, links themselves included and never followed."""
     for directory, names, files in os.walk(workspace):

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bot.backends import checkout, processes, sandbox
-from bot.backends.base import AttemptSpec, Fetch, Mode
+from bot.backends import checkout, pointers, processes, sandbox
+from bot.backends.base import AttemptSpec, Code, Fetch, Mode
 from bot.backends.ends import End, Stop, duration
 from bot.backends.interrupts import Interrupts
 from bot.backends.journal import Journal
@@ -94,7 +94,7 @@ class Provision:
         remove([Path(places.workspace), Path(places.scratch)], are_ours=self._walls.uid is None)
         sandbox.prepare(self._walls, places)
         if self._spec.code is not None:
-            self._check_out(places, self._spec.code.git_dir, self._spec.code.sha)
+            self._check_out(places, self._spec.code)
         source = self._run_dir / "workspace" / _SOURCE
         if source.exists():
             self._run(["cp", "-a", "--reflink=auto", f"{source}/.", places.workspace], places, "the copy")
@@ -163,10 +163,25 @@ class Provision:
             fcntl.flock(descriptor, fcntl.LOCK_SH)
             self._held.append(descriptor)
 
-    def _check_out(self, places: Places, git_dir: str, sha: str) -> None:
-        environment = checkout.ENVIRONMENT | {"GIT_INDEX_FILE": f"{places.scratch}/index"}
-        command = checkout.command(git_dir, sha, places.workspace)
-        self._run(command, places, f"commit {sha}", environment)
+    def _check_out(self, places: Places, code: Code) -> None:
+        self._read_tree(places, code.git_dir, code.sha, places.workspace)
+        for module in code.modules:
+            try:
+                place = checkout.place_of(places.workspace, module.path)
+            except NotADirectoryError:
+                raise Stop(End(State.FAILED, f"there is no place for the submodule `{module.path}`")) from None
+            self._read_tree(places, module.git_dir, module.sha, place)
+        if code.objects is not None:
+            try:
+                pointers.fill(Path(places.workspace), Path(code.objects), self._interrupts.check)
+            except FileNotFoundError as error:
+                raise Stop(End(State.ERROR, f"a file of LFS is not there: {error.filename}")) from None
+
+    def _read_tree(self, places: Places, git_dir: str, sha: str, workspace: str) -> None:
+        index = Path(places.scratch, "index")
+        index.unlink(missing_ok=True)
+        environment = checkout.ENVIRONMENT | {"GIT_INDEX_FILE": str(index)}
+        self._run(checkout.command(git_dir, sha, workspace), places, f"commit {sha}", environment)
 
     def _run(self, command: list[str], places: Places, what: str, environment: Mapping[str, str] | None = None) -> None:
         complaints = Path(places.scratch, "complaints")

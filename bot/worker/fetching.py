@@ -1,9 +1,10 @@
 """Code on its way to this machine: fetched in threads beside the launch station, which looks in and never waits."""
 
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bot.backends.base import Code
+from bot.backends.base import Code, Module
+from bot.forge.code import fetch_whole
 from bot.forge.credentials import Credentials
 from bot.forge.git import Denied, GitCache, RepositoryId
 
@@ -38,7 +39,7 @@ class Fetching:
     def take(self, wanted: Wanted) -> Code | None:
         """Return the code with all that belongs to it; None while it is on its way, which it is from now on.
 
-        Raises GitError, ForgeError: it could not be had.
+        Raises GitError, ForgeError: it could not be had. PartUnavailable names what the repository lacks.
         """
         repository = wanted.repository.github_id
         if wanted not in self._there and repository not in self._under_way:
@@ -57,5 +58,7 @@ class Fetching:
             return self._fetch_with(wanted, self._credentials.renewed(installation, where.github_id))
 
     def _fetch_with(self, wanted: Wanted, token: str) -> Code:
-        self._git.fetch_code(wanted.repository, wanted.code.sha, token)
-        return wanted.code
+        code = wanted.code
+        whole = fetch_whole(self._git, wanted.repository, code.sha, token, submodules=code.submodules, lfs=code.lfs)
+        modules = tuple(Module(one.path, str(one.bare.directory), one.sha) for one in whole.submodules)
+        return replace(code, modules=modules, objects=None if whole.objects is None else str(whole.objects))

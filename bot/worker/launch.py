@@ -20,6 +20,7 @@ from bot.core.states import Observation, State
 from bot.forge.credentials import Credentials
 from bot.forge.errors import ForgeError, Refused
 from bot.forge.git import GitCache, GitError, RepositoryId
+from bot.forge.submodules import PartUnavailable
 from bot.store import experiments
 from bot.store.database import Database
 from bot.store.experiments import Placed
@@ -138,6 +139,9 @@ class Launch:
                 if code is None:
                     return
                 spec = replace(spec, code=code)
+        except PartUnavailable as error:
+            self._observe(placed.attempt.id, State.FAILED, str(error), State.PROVISIONING)
+            return
         except (GitError, ForgeError) as error:
             self._stumbled(placed.attempt, error, gives_place_back=self._is_unknown(placed.attempt))
             return
@@ -193,9 +197,11 @@ class Launch:
         with self._database.write() as tx:
             experiments.change(tx, attempt.id, **values)
 
-    def _observe(self, attempt_id: int, state: State, reason: str) -> None:
+    def _observe(self, attempt_id: int, state: State, reason: str, *before: State) -> None:
+        now = self._clock.now()
         with self._database.write() as tx:
-            experiments.observe(tx, attempt_id, [Observation(state, self._clock.now(), reason)])
+            seen = [*(Observation(one, now) for one in before), Observation(state, now, reason)]
+            experiments.observe(tx, attempt_id, seen)
 
 
 def _is_to_be_cancelled(attempt: Attempt) -> bool:

@@ -3,6 +3,7 @@
 It serves the bare repositories below a directory, and can misbehave as real ones do.
 """
 
+import json
 import os
 import subprocess
 import threading
@@ -11,12 +12,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 
 @dataclass
 class GitServer:
-    """What the server does and what it saw. `token` None lets everybody in."""
+    """What the server does and what it saw. `token` None lets everybody in, as into the `public` repositories.
+
+    `lfs` are the files that it keeps for Git LFS, by their sha256; `href` is where it says that they are.
+    """
 
     root: Path
     url: str = ""
@@ -25,6 +30,16 @@ class GitServer:
     status: int | None = None
     requests: list[str] = field(default_factory=list)
     credentials: set[str | None] = field(default_factory=set)
+    public: set[str] = field(default_factory=set)
+    authorized: list[str] = field(default_factory=list)
+    lfs: dict[str, bytes] = field(default_factory=dict)
+    href: str = "{url}/lfs-files/{oid}"
+
+    def lets_in(self, path: str, credential: str | None) -> bool:
+        """Tell whether somebody with this `Authorization` may ask for a path."""
+        owner, _, name = path.strip("/").partition("/")
+        is_open = self.token is None or owner == "lfs-files" or f"{owner}/{name.split('.git')[0]}" in self.public
+        return is_open or credential == f"Basic {self.token}"
 
     def author(self, owner: str, name: str) -> "Author":
         """Return a new repository, and a place to write commits for it."""
@@ -57,6 +72,21 @@ class Author:
         self.git("add", "--all")
         self.git("commit", "--quiet", "--allow-empty", "-m", message)
         self.git("push", "--quiet", "--force", str(self.bare), f"HEAD:{ref}")
+        return self.git("rev-parse", "HEAD")
+
+    def link(self, path: str, url: str, sha: str, *more: str) -> None:
+        """Write down a submodule, to be committed by `commit_links`."""
+        lines = [f'[submodule "{path}"]', f"path = {path}", f"url = {url}", *more, ""]
+        with (self.work / ".gitmodules").open("a") as file:
+            file.write("\n".join(lines))
+        self.git("update-index", "--add", "--cacheinfo", f"160000,{sha},{path}")
+
+    def commit_links(self) -> str:
+        """Commit and push the submodules that were written down; return the SHA."""
+        if (self.work / ".gitmodules").exists():
+            self.git("add", ".gitmodules")
+        self.git("commit", "--quiet", "-m", "Submodules")
+        self.git("push", "--quiet", "--force", str(self.bare), "HEAD:refs/heads/main")
         return self.git("rev-parse", "HEAD")
 
     def make_tree(self, entries: str) -> str:
@@ -97,13 +127,30 @@ def serve(root: Path) -> Iterator[GitServer]:
         def _answer(self) -> None:
             body = self._body()
             state.requests.append(f"{self.command} {self.path}")
-            state.credentials.add(self.headers.get("Authorization"))
+            credential = self.headers.get("Authorization")
+            state.credentials.add(credential)
+            if credential is not None:
+                state.authorized.append(self.path)
             if state.status is not None:
                 self._reply(state.status, {}, b"")
-            elif state.token is not None and self.headers.get("Authorization") != f"Basic {state.token}":
+            elif not state.lets_in(self.path, credential):
                 self._reply(401, {"WWW-Authenticate": 'Basic realm="git"'}, b"")
+            elif self.path.endswith("/info/lfs/objects/batch"):
+                self._reply(200, {"Content-Type": "application/vnd.git-lfs+json"}, self._batch(json.loads(body)))
+            elif self.path.startswith("/lfs-files/"):
+                self._reply(200, {}, state.lfs[self.path.rpartition("/")[2]])
             else:
                 self._backend(body)
+
+        def _batch(self, asked: Any) -> bytes:
+            objects = [{"oid": one["oid"], "size": one["size"]} for one in asked["objects"]]
+            for one in objects:
+                if one["oid"] in state.lfs:
+                    href = state.href.format(url=state.url, oid=one["oid"])
+                    one["actions"] = {"download": {"href": href, "header": {"X-Ticket": "1"}}}
+                else:
+                    one["error"] = {"code": 404, "message": "Object does not exist"}
+            return json.dumps({"transfer": "basic", "objects": objects}).encode()
 
         def _body(self) -> bytes:
             if self.headers.get("Transfer-Encoding") != "chunked":

@@ -2,7 +2,8 @@
 
 import pytest
 
-from bot.storage.addresses import is_public, look_up
+from bot.core.addresses import is_public
+from bot.storage.addresses import look_up
 from bot.storage.errors import Refused, Unavailable
 
 
