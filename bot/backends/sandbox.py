@@ -94,9 +94,9 @@ class Places:
 
     @property
     def shared(self) -> tuple[str, ...]:
-        """The directories that other runs write to as well."""
-        storage = (self.storage,) if self.is_storage_writable else ()
-        return storage if self.cache is None else (*storage, self.cache)
+        """The directories that other runs, or other tasks, write to as well."""
+        storage = self.storage if self.is_storage_writable else None
+        return tuple(path for path in (storage, self.cache, self.generated) if path is not None)
 
 
 @dataclass(frozen=True)

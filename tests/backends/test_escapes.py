@@ -370,7 +370,7 @@ def test_a_memory_bomb_of_files(prison: Prison) -> None:
     prison.tries(fill, State.FAILED, "more than the 256 MB of `small`", machine=machine)
 
 
-@pytest.mark.parametrize("places", ["/tmp ~ /workspace /artifacts", "/storage /cache"])
+@pytest.mark.parametrize("places", ["/tmp ~ /workspace /artifacts", "/storage /cache", "/generated /cache"])
 def test_a_disk_bomb(prison: Prison, places: str) -> None:
     bomb = f"for d in {places}; do head -c 40000000 /dev/zero >$d/bomb; done; sleep 30"
     cache = prison.data / "cache/bomb"
