@@ -55,7 +55,7 @@ from bot.core.states import WAY, Observation, State
 GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL."""
 _START_LIMIT = 60.0
-_MOST_ROUNDS = 100
+_MOST_ROUNDS, _PATIENCE = 100, 5.0
 """A process that the kernel cannot end (a dead disk holds it) must not hold up the poll of all others."""
 _MOST_INTERRUPTIONS = 3
 _ID = re.compile(r"([A-Za-z0-9_.]+)-([0-9]+)")
@@ -374,7 +374,7 @@ def _end_of_the_dead(run_dir: Path, story: Story, clock: Clock) -> bool:
         path = run_dir / orders.JOURNAL
         story.read(path)  # its last words may have come since we looked
         if not story.is_over:
-            _kill_survivors(story)
+            _kill_survivors(story, clock)
             journal = Journal(path, clock)
             if _can_go_on(run_dir, story):
                 journal.note(interrupted=True)
@@ -399,10 +399,16 @@ def _sweep(order: Order, clock: Clock) -> None:
             order.engine.sweep(order.attempt["id"])
 
 
-def _kill_survivors(story: Story) -> None:
-    """With walls nobody survives the supervisor, unless the kernel is late; without them, everybody may."""
+def _kill_survivors(story: Story, clock: Clock) -> None:
+    """With walls nobody survives the supervisor, unless the kernel is late; without them, everybody may.
+
+    Waits for it, but not for ever: a search goes on at once, and must not meet itself.
+    """
     for process in story.processes:
         process.send(signal.SIGKILL)
+    give_up = clock.monotonic() + _PATIENCE
+    while any(process.is_alive() for process in story.processes) and clock.monotonic() < give_up:
+        clock.sleep(0.01)
     if story.marker is None:
         return
     for _ in range(_MOST_ROUNDS):  # more than one: a process may be starting another while we kill

@@ -315,7 +315,10 @@ class Supervisor:
             if run.has_ended or run.is_to_be_killed():
                 verdict = verdict or self._take_end(run)
         if verdict is None and self._trials is not None:
-            verdict = self._trials.hear()
+            try:
+                verdict = self._trials.hear()
+            except Stop as stop:  # while a trial's code was checked out
+                verdict = stop.end
         return verdict
 
     def _look(self) -> End | None:

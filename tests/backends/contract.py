@@ -15,7 +15,7 @@ import pytest
 from bot.backends.base import Artifact, BackendError, Code, Mode
 from bot.core.states import WAY, Observation, State, advance
 from tests.backends.lab import Lab, commit, eventually, processes_with
-from tests.backends.modes import SPEAKER, VALUE, left_over, run_dir, several, story
+from tests.backends.modes import SPEAKER, VALUE, inside, left_over, run_dir, several, story, word
 
 CHILDREN_THAT_WILL_NOT_GO = """
 trap '' TERM INT HUP
@@ -367,22 +367,22 @@ class EveryModeContract:
         assert [seen.state for seen in report.seen] == list(WAY[2:]), report.seen[-1]
         assert {task.seen[-1].state for task in report.tasks} == {State.STOPPED}
         assert lab.prints("cat $STORAGE_DIR/count") == "ran\n" * 2
-        eventually(lambda: left_over(lab, spec.id, "7400") == [])
+        eventually(lambda: left_over(lab, spec.id, word(mode, 0)) == [])
 
     def test_cancelling_ends_every_process_of_every_task(self, lab: Lab, mode: Mode) -> None:
         """Of those that hide and those that ignore SIGTERM too."""
-        attempt_id = self.begin(lab, mode, CHILDREN_THAT_WILL_NOT_GO.format(word="7401"), "ready")
-        assert len(processes_with("7401")) >= 6
+        attempt_id = self.begin(lab, mode, CHILDREN_THAT_WILL_NOT_GO.format(word=word(mode, 1)), "ready")
+        assert len(processes_with(word(mode, 1))) >= 6
         lab.backend.cancel(attempt_id, "superseded by 1234567")
         report = lab.end_of(attempt_id)
         assert (report.seen[-1].state, report.seen[-1].reason) == (State.CANCELLED, "superseded by 1234567")
         assert {task.seen[-1].state for task in report.tasks} == {State.CANCELLED}
-        eventually(lambda: left_over(lab, attempt_id, "7401") == [])
+        eventually(lambda: left_over(lab, attempt_id, word(mode, 1)) == [])
 
     def test_one_killed_process_ends_all_and_its_task_is_named(self, lab: Lab, mode: Mode) -> None:
         """But not in a search: there it is one trial that failed."""
-        attempt_id = self.begin(lab, mode, f"echo on; sleep 7402; code=$?; {VALUE}; exit $code", "on")
-        os.kill(processes_with("sleep\0" + "7402")[0], signal.SIGKILL)
+        attempt_id = self.begin(lab, mode, f"echo on; sleep {word(mode, 2)}; code=$?; {VALUE}; exit $code", "on")
+        os.kill(inside(lab, attempt_id, f"sleep\0{word(mode, 2)}")[0], signal.SIGKILL)
         if mode is Mode.SEARCH:
             eventually(lambda: "failed" in [trial["state"] for trial in lab.report(attempt_id).trials])
             assert lab.state(attempt_id) is State.RUNNING
@@ -395,10 +395,10 @@ class EveryModeContract:
             assert (report.seen[-1].state, report.seen[-1].reason) == (State.FAILED, f"{failed.name}: {reason}")
             others = {task.seen[-1].reason for task in report.tasks if task is not failed}
             assert others == {f"stopped because {failed.name} failed"}
-        eventually(lambda: left_over(lab, attempt_id, "7402") == [])
+        eventually(lambda: left_over(lab, attempt_id, word(mode, 2)) == [])
 
     def test_a_killed_supervisor_leaves_nothing(self, lab: Lab, mode: Mode) -> None:
-        attempt_id = self.begin(lab, mode, CHILDREN_THAT_WILL_NOT_GO.format(word="7403"), "ready")
+        attempt_id = self.begin(lab, mode, CHILDREN_THAT_WILL_NOT_GO.format(word=word(mode, 3)), "ready")
         supervisor = story(lab, attempt_id).supervisor
         assert supervisor is not None
         assert supervisor.send(signal.SIGKILL)
@@ -409,7 +409,7 @@ class EveryModeContract:
             report = lab.end_of(attempt_id)
             assert report.seen[-1].state is State.ERROR
             assert report.seen[-1].reason == "its supervisor died; all its processes were ended"
-        eventually(lambda: left_over(lab, attempt_id, "7403") == [])
+        eventually(lambda: left_over(lab, attempt_id, word(mode, 3)) == [])
         assert not any((run_dir(lab, attempt_id) / name).exists() for name in ("workspace", "scratch", "generated"))
 
     def begin(self, lab: Lab, mode: Mode, command: str, line: str) -> str:

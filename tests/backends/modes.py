@@ -17,6 +17,7 @@ from bot.backends.journal import Story
 from bot.backends.local import LocalBackend
 from bot.backends.means import CONTROLLERS
 from bot.backends.orders import Order
+from bot.backends.processes import descendants
 from bot.clock import SystemClock
 from bot.core.roles import MASTER, PARAMETER_SERVER, TUNER, WORKER
 from bot.core.search import FloatRange, Goal, Sampler, Search
@@ -67,7 +68,7 @@ def several(lab: Lab, mode: Mode, command: str) -> dict[str, Any]:
     """Return the changes of a spec that run a shell command twice at the same time: as workers, ranks, trials."""
     machine = lab.machine
     if mode is Mode.GRPC:
-        return grpc(lab, command, "exec sleep 7400", workers=2)
+        return grpc(lab, command, f"exec sleep {word(mode, 0)}", workers=2)
     if mode is Mode.MPI:
         needs_mpi()
         return mpi(lab, f"{MPIRUN} -np 2 --map-by node sh -c {shlex.quote(command)}")
@@ -79,6 +80,11 @@ def several(lab: Lab, mode: Mode, command: str) -> dict[str, Any]:
     words = f"""sh -c 'eval "$(echo {coded} | base64 -d)"'"""
     search = Search({"x": FloatRange(0.0, 1.0)}, Source.CUSTOM, "/loss", Goal.MINIMIZE, 2, 2, Sampler.RANDOM)
     return searching(lab, words, search)
+
+
+def word(mode: Mode, play: int) -> str:
+    """Return a number of seconds by which the processes of one play are known, whatever is played beside it."""
+    return f"74{play}{SEVERAL.index(mode)}000"
 
 
 def grpc(lab: Lab, worker: str, server: str, workers: int = 1) -> dict[str, Any]:
@@ -112,6 +118,12 @@ def story(lab: Lab, attempt_id: str) -> Story:
     story = Story()
     story.read(run_dir(lab, attempt_id) / "journal")
     return story
+
+
+def inside(lab: Lab, attempt_id: str, command: str) -> list[int]:
+    """Return the attempt's processes with `command` in their command line, the oldest first."""
+    wanted = set(processes_with(command))
+    return sorted(pid for top in story(lab, attempt_id).processes for pid in wanted & set(descendants(top.pid)))
 
 
 def left_over(lab: Lab, attempt_id: str, word: str) -> list[object]:

@@ -10,7 +10,7 @@ import pytest
 
 from bot.core.states import State
 from tests.backends.lab import Lab, eventually, processes_with
-from tests.backends.modes import MPIRUN, laboratory, left_over, mpi, needs_mpi, run_dir, with_our_environment
+from tests.backends.modes import MPIRUN, inside, laboratory, left_over, mpi, needs_mpi, run_dir, with_our_environment
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 
@@ -25,7 +25,7 @@ for step in range(3):
     world.Allreduce([gradient, MPI.DOUBLE], [mean, MPI.DOUBLE])
     weight -= mean[0] / world.size
 print(f"rank {world.rank} of {world.size} on {socket.gethostname()}: {weight} {os.environ['COLOUR']}", flush=True)
-if "fail" in sys.argv and world.rank == 3:
+if "failing.py" in sys.argv[0] and world.rank == 3:
     raise ValueError("no gradient")
 world.Barrier()
 """
@@ -34,14 +34,14 @@ world.Barrier()
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[Lab]:
     needs_mpi()
-    with laboratory(tmp_path, {"train.py": TRAIN}) as lab:
+    with laboratory(tmp_path, {"four-ranks.py": TRAIN, "failing.py": TRAIN}) as lab:
         lab.machine = replace(lab.machine, cpus=2)
         yield lab
 
 
 def test_four_ranks_on_two_hosts_train_together(lab: Lab) -> None:
     """The hosts have names of their own; the config's variables reach the ranks; only the master runs its command."""
-    report = lab.run("", **mpi(with_our_environment(lab), f"hostname; {MPIRUN} -np 4 python train.py"))
+    report = lab.run("", **mpi(with_our_environment(lab), f"hostname; {MPIRUN} -np 4 python four-ranks.py"))
     first, *ranks = lab.log(report.id, "master-0").splitlines()
     assert report.seen[-1].state is State.STOPPED, ranks
     assert first == "master-0"
@@ -52,7 +52,7 @@ def test_four_ranks_on_two_hosts_train_together(lab: Lab) -> None:
         "worker-0": (State.STOPPED, "stopped when the master was done"),
         "worker-1": (State.STOPPED, "stopped when the master was done"),
     }
-    eventually(lambda: left_over(lab, report.id, "orte") == [])
+    eventually(lambda: left_over(lab, report.id, "four-ranks.py") == [])
 
 
 @pytest.mark.parametrize("network", ["none", "shared"])
@@ -66,12 +66,12 @@ def test_it_needs_no_network_but_the_loopback(tmp_path: Path, network: str) -> N
 
 def test_a_rank_that_raises_fails_the_attempt(lab: Lab) -> None:
     """Under `-m mpi4py`, which is mpi4py's own way to end the others too."""
-    report = lab.run("", **mpi(with_our_environment(lab), f"{MPIRUN} -np 4 python -m mpi4py train.py fail"))
+    report = lab.run("", **mpi(with_our_environment(lab), f"{MPIRUN} -np 4 python -m mpi4py failing.py"))
     assert (report.seen[-1].state, report.seen[-1].reason) == (State.FAILED, "master-0: exit code 1")
     assert "ValueError: no gradient" in lab.log(report.id, "master-0")
     ends = {(task.seen[-1].state, task.seen[-1].reason) for task in report.tasks[1:]}
     assert ends == {(State.CANCELLED, "stopped because master-0 failed")}
-    eventually(lambda: left_over(lab, report.id, "train.py") == [])
+    eventually(lambda: left_over(lab, report.id, "failing.py") == [])
 
 
 def test_more_ranks_than_slots_is_what_open_mpi_says_it_is(lab: Lab) -> None:
@@ -96,7 +96,7 @@ def test_a_host_that_dies_ends_the_attempt(lab: Lab) -> None:
     attempt_id = lab.submit("", **mpi(lab, f"{MPIRUN} -np 2 --map-by node sh -c 'echo on; sleep 7602'"))
     eventually(lambda: lab.log(attempt_id, "master-0").count("on") == 2)
     # The oldest: it has a child of the same name for what it runs.
-    os.kill(min(processes_with("/bin/sh\0/generated/mpi/host\0worker-1")), signal.SIGKILL)
+    os.kill(inside(lab, attempt_id, "/bin/sh\0/generated/mpi/host\0worker-1")[0], signal.SIGKILL)
     report = lab.end_of(attempt_id)
     assert (report.seen[-1].state, report.seen[-1].reason.partition(":")[0]) == (State.FAILED, "worker-1")
     eventually(lambda: left_over(lab, attempt_id, "7602") == [])

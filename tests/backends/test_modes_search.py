@@ -60,11 +60,11 @@ def search(*values: float, **changes: Any) -> Search:
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[Lab]:
-    with laboratory(tmp_path, {"train.py": TRIAL, "logged.py": LOGGED}) as lab:
+    with laboratory(tmp_path, {"trial7700.py": TRIAL, "logged.py": LOGGED}) as lab:
         yield lab
 
 
-COMMAND = "/usr/bin/python3 train.py {x}"
+COMMAND = "/usr/bin/python3 trial7700.py {x}"
 
 
 def states(report: AttemptReport) -> dict[float, str]:
@@ -86,14 +86,14 @@ def test_six_trials_two_at_a_time(lab: Lab) -> None:
     assert (by_value[4]["value"], by_value[3]["value"], by_value[3]["reason"]) == (0.0, None, "exit code 1")
     assert {trial["task"] for trial in report.trials} == {"worker-0", "worker-1"}
     logs = lab.log(report.id, "worker-0") + lab.log(report.id, "worker-1")
-    assert logs.count("begins with ['logged.py', 'train.py'] []") == 6
+    assert logs.count("begins with ['logged.py', 'trial7700.py'] []") == 6
     assert sorted(line.partition(":")[0] for line in logs.splitlines() if line.startswith("──")) == [
         f"── trial {number}" for number in range(6)
     ]
     kept = {artifact.path for artifact in lab.backend.artifacts(report.id)}
     complete = {trial["number"] for trial in report.trials if trial["state"] == "complete"}
     assert kept == {f"trials/{number}/gradient-model-metadata.json" for number in complete}
-    eventually(lambda: left_over(lab, report.id, "train.py") == [])
+    eventually(lambda: left_over(lab, report.id, "trial7700.py") == [])
 
 
 def test_a_hopeless_trial_is_stopped_early(lab: Lab) -> None:
@@ -115,7 +115,7 @@ def test_a_search_has_the_time_of_its_step(lab: Lab) -> None:
     env = {"NAP": "60"}
     report = lab.run("", timeout=3.0, env=env, **searching(lab, COMMAND, search(1, 2)))
     assert (report.seen[-1].state, report.seen[-1].reason) == (State.FAILED, "timed out after 3s")
-    eventually(lambda: left_over(lab, report.id, "train.py") == [])
+    eventually(lambda: left_over(lab, report.id, "trial7700.py") == [])
 
 
 def test_a_killed_tuner_is_begun_again(lab: Lab) -> None:
@@ -138,7 +138,7 @@ def test_a_killed_supervisor_is_followed_by_another(lab: Lab) -> None:
         assert supervisor is not None
         assert supervisor.send(signal.SIGKILL)
         eventually(lambda: lab.report(spec.id).is_interrupted)
-        assert processes_with("train.py") == []
+        assert processes_with("trial7700.py") == []
         lab.backend.submit(spec)
     assert not lab.report(spec.id).is_interrupted
     the_whole_search_is_done_once(lab, lab.end_of(spec.id))
@@ -155,7 +155,7 @@ def the_whole_search_is_done_once(lab: Lab, report: AttemptReport) -> None:
     assert states(report) == dict.fromkeys((1, 2, 4, 5), "complete")
     assert counted(lab, "done") == Counter((1, 2, 4, 5))
     assert sum(counted(lab, "begun").values()) > 4, "some were interrupted"
-    eventually(lambda: left_over(lab, report.id, "train.py") == [])
+    eventually(lambda: left_over(lab, report.id, "trial7700.py") == [])
 
 
 def test_a_tuner_that_is_stuck_does_not_outlive_its_search(lab: Lab) -> None:
@@ -165,7 +165,7 @@ def test_a_tuner_that_is_stuck_does_not_outlive_its_search(lab: Lab) -> None:
     os.kill(tuner, signal.SIGSTOP)
     lab.backend.cancel(attempt_id, "enough")
     assert lab.end_of(attempt_id).seen[-1].state is State.CANCELLED
-    eventually(lambda: left_over(lab, attempt_id, "train.py") == [])
+    eventually(lambda: left_over(lab, attempt_id, "trial7700.py") == [])
 
 
 def ours(lab: Lab, attempt_id: str) -> set[int]:
