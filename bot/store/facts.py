@@ -34,6 +34,10 @@ from bot.core.trials import best as best_of
 from bot.store import checks, commits, experiments, metrics
 from bot.store.database import Transaction
 from bot.store.schema import Attempt, Commit, Experiment, Model, PullHead, Repository, Run, TransitionRow
+from bot.store.settled import Settled
+
+Known = Settled[ExperimentFacts]
+"""What commits have in common from one moment to the next: facts of attempts that are over."""
 
 _EARLIER = 10
 """How many earlier heads a pull request's comment tells of."""
@@ -79,8 +83,10 @@ class Surroundings:
         return f"{self.public_url}/images/{attempt.picture}.png"
 
 
-def commit_facts(tx: Transaction, commit: Commit, repository: Repository, around: Surroundings) -> CommitFacts:
-    """Return all that is to be said of a commit."""
+def commit_facts(
+    tx: Transaction, commit: Commit, repository: Repository, around: Surroundings, known: Known | None = None
+) -> CommitFacts:
+    """Return all that is to be said of a commit. `known` remembers, between two calls, what has settled."""
     is_pull = tx.scalar(select(PullHead.id).where(PullHead.commit_id == commit.id).limit(1)) is not None
     runs = tx.scalars(select(Run).where(Run.commit_id == commit.id).order_by(Run.position, Run.id)).all()
     return CommitFacts(
@@ -90,26 +96,31 @@ def commit_facts(tx: Transaction, commit: Commit, repository: Repository, around
         config_path=commit.config_path,
         web_url=around.web_url,
         problems=tuple(Problem(**problem) for problem in commit.problems),
-        runs=tuple(_run(tx, run, is_pull, around) for run in runs),
+        runs=tuple(_run(tx, run, is_pull, around, Settled() if known is None else known) for run in runs),
     )
 
 
-def _run(tx: Transaction, run: Run, is_pull: bool, around: Surroundings) -> RunFacts:
-    rows = tx.scalars(
-        select(Experiment).where(Experiment.run_id == run.id).order_by(Experiment.position, Experiment.id)
-    ).all()
-    return RunFacts(
-        run.workflow, tuple(experiment_facts(tx, run, row, is_pull, around) for row in rows), skipped=run.skipped
-    )
+def _run(tx: Transaction, run: Run, is_pull: bool, around: Surroundings, known: Known) -> RunFacts:
+    """The newest attempts come in one query: a matrix has hundreds."""
+    of_run = select(Experiment).where(Experiment.run_id == run.id).order_by(Experiment.position, Experiment.id)
+    attempts = select(Attempt).join(Experiment).where(Experiment.run_id == run.id).order_by(Attempt.number)
+    newest = {attempt.experiment_id: attempt for attempt in tx.scalars(attempts)}
+
+    def facts_of(row: Experiment) -> ExperimentFacts:
+        attempt = newest.get(row.id)
+        if attempt is None or attempt.kept_at is None:
+            return experiment_facts(tx, run, row, attempt, is_pull, around)
+        # Its end, its metrics and what it left have been written down. People may yet close its page.
+        key = (attempt.backend_id, attempt.kept_at, row.view_token, is_pull, around)
+        return known.get(key, lambda: experiment_facts(tx, run, row, attempt, is_pull, around))
+
+    return RunFacts(run.workflow, tuple(facts_of(row) for row in tx.scalars(of_run).all()), skipped=run.skipped)
 
 
 def experiment_facts(
-    tx: Transaction, run: Run, experiment: Experiment, is_pull: bool, around: Surroundings
+    tx: Transaction, run: Run, experiment: Experiment, attempt: Attempt | None, is_pull: bool, around: Surroundings
 ) -> ExperimentFacts:
     """Return an experiment with its newest attempt. One that was never tried (a skipped workflow) is CREATED."""
-    attempt = tx.scalar(
-        select(Attempt).where(Attempt.experiment_id == experiment.id).order_by(Attempt.number.desc()).limit(1)
-    )
     params = experiment.params
     base = ExperimentFacts(
         public_id=experiment.public_id,
@@ -141,9 +152,7 @@ def _tried(
 ) -> ExperimentFacts:
     search = _search(tx, attempt)
     best = None if search is None else best_of(search.trials, search.goal)
-    # A search of ours is judged by its best trial. What the tasks of a study log belongs to none of its trials.
-    is_ours = search is not None and search.is_declared
-    judged = _of_trial(tx, attempt, best) if is_ours and best is not None else metrics.load(tx, attempt.id)
+    judged = judged_series(tx, attempt, best)
     group: dict[str, Any] = next(iter(attempt.spec["groups"]), {})
     machine: dict[str, Any] = group.get("machine", {})
     return replace(
@@ -217,9 +226,15 @@ def best_trial(tx: Transaction, attempt: Attempt) -> int | None:
     return None if best is None else best.number
 
 
-def _of_trial(tx: Transaction, attempt: Attempt, trial: Trial) -> list[Series]:
-    """Return the series of a trial's last try: what was sent before it began belongs to one that was cut off."""
-    tried = [_since(trial.began_at or 0, one) for one in metrics.load(tx, attempt.id, trial.number)]
+def judged_series(tx: Transaction, attempt: Attempt, best: Trial | None) -> list[Series]:
+    """Return the series that an attempt's gates are asked of; `best` is the best trial of its search.
+
+    A declared search is judged by the last try of that trial: what was sent before it began belongs to one that was
+    cut off. What the tasks of a study log belongs to none of its trials.
+    """
+    if best is None or attempt.spec.get("search") is None:
+        return metrics.load(tx, attempt.id)
+    tried = [_since(best.began_at or 0, one) for one in metrics.load(tx, attempt.id, best.number)]
     return [one for one in tried if one.points]
 
 
@@ -293,7 +308,9 @@ def gate_results(
     )
 
 
-def pull_facts(tx: Transaction, number: int, repository: Repository, around: Surroundings) -> PullFacts | None:
+def pull_facts(
+    tx: Transaction, number: int, repository: Repository, around: Surroundings, known: Known | None = None
+) -> PullFacts | None:
     """Return a pull request with its head and the heads before it; None when it never had one with a config."""
     heads = commits.pull_heads(tx, repository.id, number)
     if not heads:
@@ -301,7 +318,7 @@ def pull_facts(tx: Transaction, number: int, repository: Repository, around: Sur
     head = tx.get_one(Commit, heads[0].commit_id)
     earlier = tuple(_earlier(tx, row.commit_id) for row in heads[1 : _EARLIER + 1])
     has_comment = checks.has_comment(tx, repository.id, number)
-    return PullFacts(number, commit_facts(tx, head, repository, around), earlier, has_comment)
+    return PullFacts(number, commit_facts(tx, head, repository, around, known), earlier, has_comment)
 
 
 def _earlier(tx: Transaction, commit_id: int) -> EarlierCommit:

@@ -82,13 +82,15 @@ def load(tx: Transaction, attempt_id: int, trial: int | None = None) -> list[Ser
     """Return all series of an attempt, or of one trial, with all their points, in order of run and tag."""
     where = (SeriesRow.attempt_id == attempt_id, SeriesRow.trial.is_not_distinct_from(trial))
     rows = tx.scalars(select(SeriesRow).where(*where).order_by(SeriesRow.run, SeriesRow.tag)).all()
-    return [Series(Source(row.source), row.run, row.tag, _points(tx, row.id)) for row in rows]
+    points: dict[int, list[Point]] = {row.id: [] for row in rows}
+    columns = (PointRow.series_id, PointRow.step, PointRow.at, PointRow.value, PointRow.kind, PointRow.ordinal)
+    query = select(*columns).join(SeriesRow, PointRow.series_id == SeriesRow.id).where(*where)
+    for series_id, step, at, value, kind, ordinal in tx.execute(query.order_by(PointRow.series_id, PointRow.ordinal)):
+        points[series_id].append(Point(step, at, value, _KINDS[kind], ordinal))
+    return [Series(Source(row.source), row.run, row.tag, tuple(points[row.id])) for row in rows]
 
 
-def _points(tx: Transaction, series_id: int) -> tuple[Point, ...]:
-    columns = (PointRow.step, PointRow.at, PointRow.value, PointRow.kind, PointRow.ordinal)
-    query = select(*columns).where(PointRow.series_id == series_id).order_by(PointRow.ordinal)
-    return tuple(Point(step, at, value, Kind(kind), ordinal) for step, at, value, kind, ordinal in tx.execute(query))
+_KINDS = {kind.value: kind for kind in Kind}
 
 
 def documents(tx: Transaction, attempt_id: int) -> dict[str, str]:

@@ -8,12 +8,12 @@ from sqlalchemy.orm import aliased
 
 from bot.core.gates import GateResult
 from bot.core.search import Goal
-from bot.core.series import Series, Source
+from bot.core.series import Series
 from bot.core.states import State
 from bot.core.trials import Trial, top
 from bot.store import experiments, metrics, models
 from bot.store.database import Transaction
-from bot.store.facts import aim_of, gate_results
+from bot.store.facts import aim_of, gate_results, judged_series
 from bot.store.models import ModelLine
 from bot.store.schema import (
     Attempt,
@@ -302,9 +302,7 @@ def _attempt(tx: Transaction, experiment: Experiment, attempt: Attempt, is_pull:
     series = metrics.load(tx, attempt.id)
     search = _search(tx, attempt)
     of_best = () if search is None else search.series
-    is_searched = search is not None and search.best is not None
-    # As in `facts`: a search is judged by its best trial.
-    judged = [*of_best, *(one for one in series if one.source is Source.SYSTEM)] if is_searched else series
+    judged = judged_series(tx, attempt, None if search is None else search.best)
     return AttemptPage(
         number=attempt.number,
         backend_id=attempt.backend_id,
@@ -343,7 +341,8 @@ def _search(tx: Transaction, attempt: Attempt) -> SearchPage | None:
     trials, (goal, metric) = experiments.trials(tx, attempt.id), aim
     complete = top(trials, goal, len(trials))
     best = next(iter(complete), None)
-    others = tuple(trial for trial in trials if trial not in complete)
+    numbers = {trial.number for trial in complete}
+    others = tuple(trial for trial in trials if trial.number not in numbers)
     series = () if best is None else tuple(metrics.load(tx, attempt.id, best.number))
     declared = attempt.spec.get("search") or {}
     return SearchPage(goal, metric, declared.get("trials"), (*complete, *others), best, series)

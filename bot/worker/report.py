@@ -69,6 +69,7 @@ class Report:
         self._forge, self._renderer = forge, renderer
         self._settings, self._capabilities = settings, capabilities
         self._each = Each(clock)
+        self._known = facts.Known()
 
     def tick(self) -> bool:
         self._work_out()
@@ -111,7 +112,7 @@ class Report:
         )
 
     def _wanted(self, tx: Transaction, commit: Commit, repository: Repository, around: Surroundings) -> list[Desired]:
-        views = desired_checks(facts.commit_facts(tx, commit, repository, around), self._renderer)
+        views = desired_checks(facts.commit_facts(tx, commit, repository, around, self._known), self._renderer)
         ids = facts.experiment_ids(tx, commit.id)
         return [
             Desired(
@@ -129,7 +130,7 @@ class Report:
     def _comment(
         self, tx: Transaction, number: int, repository: Repository, around: Surroundings
     ) -> CommentView | None:
-        pull = facts.pull_facts(tx, number, repository, around)
+        pull = facts.pull_facts(tx, number, repository, around, self._known)
         return None if pull is None else desired_comment(pull, self._renderer)
 
     def _tell(self) -> bool:

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
+from bot.store import commits
 from tests.metrics.writing import simple, write
 from tests.scenarios.road import CONFIG, Road
 from tests.scenarios.scripted import ScriptedBackend
@@ -152,3 +154,18 @@ def test_the_peaks_of_a_search_are_those_of_all_its_trials(road: Road, backend: 
     road.wait(10)
     check = road.hub.check(repository, sha, "w / tune")
     assert "300 %" in check.output.summary + (check.output.text or "")
+
+
+def test_the_points_of_a_cell_that_is_over_are_not_read_again(road: Road, backend: ScriptedBackend) -> None:
+    attempt, sha, repository = begun(road, backend, CONFIG)
+    write(below(backend, attempt, "artifacts"), simple("loss", 0, 0.4))
+    backend.succeed(attempt)
+    road.wait(10)
+    said: list[str] = []
+    event.listen(road.database.engine, "before_cursor_execute", lambda *args: said.append(args[2]))
+    with road.database.write() as tx:
+        commits.touch(tx, 1)
+    road.tick("report")
+    assert any("FROM attempts" in sql for sql in said)
+    assert not any("FROM points" in sql for sql in said)
+    assert road.shown(repository, sha)["train / fit / tensorflow:loss"] == ("completed", "success")

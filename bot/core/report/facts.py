@@ -11,7 +11,7 @@ from bot.core.config.problems import Problem
 from bot.core.gates import GateResult
 from bot.core.report.pieces import ArtifactFacts, ImageFacts, ModelFacts, PortFacts, TaskFacts
 from bot.core.report.search import SearchFacts
-from bot.core.series import Series, Source
+from bot.core.series import Series, Source, downsample
 from bot.core.states import Observation, State
 from bot.core.trials import Trial
 
@@ -32,6 +32,10 @@ class MetricFacts:
         return f"{self.source}:{self.name}"
 
 
+CURVE = 240
+"""Points of a curve drawn in letters, ten for each letter; facts are remembered, and a series may have 100,000."""
+
+
 def metrics_of(series: Sequence[Series]) -> tuple[MetricFacts, ...]:
     """Return each series as a metric. The run stands in the name only where several runs have the same tag."""
     runs = Counter((one.source, one.tag) for one in series)
@@ -39,7 +43,7 @@ def metrics_of(series: Sequence[Series]) -> tuple[MetricFacts, ...]:
     for one in series:
         if (latest := one.latest) is not None:
             name = one.tag if runs[one.source, one.tag] == 1 else one.name
-            values = tuple(point.number for point in sorted(one.points, key=lambda p: (p.step, p.at, p.ordinal)))
+            values = tuple(point.number for point in downsample(one.points, CURVE))
             found.append(MetricFacts(one.source, name, latest.number, latest.step, values))
     return tuple(found)
 
