@@ -67,7 +67,8 @@ class Contained(Running):
     ) -> None:
         self._container, self._engine = container, container.engine
         self._machine, self._rlimits = machine, rlimits
-        self._name = "-".join((LABEL, container.attempt, places.hostname))
+        # Another one each time: the next trial of a search must not wait until an engine has forgotten the last.
+        self._name = "-".join((LABEL, container.attempt, places.hostname, os.urandom(4).hex()))
         self._was_killed = False
         if container.user is not None:
             _open_to_group(places)

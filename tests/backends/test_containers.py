@@ -256,7 +256,7 @@ def test_the_variables_of_a_run_are_in_no_command_line_and_not_with_the_engine(l
     attempt_id = start(lab, replace(spec, env={"TOKEN": "secret:TOKEN"}), {"TOKEN": "tell-nobody"})
     lab.wait_for_line(attempt_id, "on")
     (name,) = containers_of(engine)
-    assert name == f"experiment-ci-{attempt_id}-worker-0"
+    assert name.startswith(f"experiment-ci-{attempt_id}-worker-0-")
     assert "tell-nobody" not in engine.call("inspect", name)
     assert processes_with("tell-nobody") == []
 
@@ -406,6 +406,14 @@ def test_an_image_is_pulled_with_the_configs_own_credentials(lab: Lab, registry:
     assert report.seen[-1].state is State.FAILED  # although it lies on this machine by now
     assert reason_of(report).startswith("the image private/tiny cannot be pulled: ")
     assert reason_of(report).endswith("unauthorized")
+
+
+def test_code_that_is_not_trusted_may_run_in_an_image_of_a_registry_without_a_network(
+    lab: Lab, registry: Registry
+) -> None:
+    image = Image(f"{registry.host}/open/tiny@{registry.digest}")
+    spec = spec_of(lab, "PATH=/bin; ls /sys/class/net", image, is_trusted=False)
+    assert prints(lab, spec) == "lo\n"
 
 
 def test_a_wrong_name_is_the_configs_fault_and_a_dead_registry_is_not(lab: Lab, registry: Registry) -> None:
