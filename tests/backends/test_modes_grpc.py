@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.backends.base import Code
+from bot.backends.base import Code, Fetch
 from bot.core.states import State
 from tests.backends.lab import Lab, eventually, processes_with
 from tests.backends.modes import grpc, laboratory, left_over, run_dir, story, with_our_environment
@@ -167,12 +167,26 @@ def test_a_supervisor_killed_while_it_provisions_leaves_nothing(lab: Lab, tmp_pa
     eventually(lambda: left_over(lab, attempt_id, stuck.git_dir) == [])
 
 
+@pytest.mark.parametrize("is_killed", [False, True], ids=["cancelled", "killed"])
+def test_a_fetch_that_hangs_ends_with_its_attempt(lab: Lab, is_killed: bool) -> None:
+    attempt_id = lab.submit("", fetches=(Fetch("s3://bucket/data", "data"),), **grpc(lab, "true", "true"))
+    os.kill(program_of(lab, attempt_id, "bot.storage.fetch"), signal.SIGSTOP)
+    supervisor = story(lab, attempt_id).supervisor
+    assert supervisor is not None
+    if is_killed:
+        assert supervisor.send(signal.SIGKILL)
+    else:
+        lab.backend.cancel(attempt_id, "enough")
+    end = State.ERROR if is_killed else State.CANCELLED
+    assert [seen.state for seen in lab.end_of(attempt_id).seen] == [State.PROVISIONING, end]
+    eventually(lambda: left_over(lab, attempt_id, f"{run_dir(lab, attempt_id)}") == [])
+
+
 def test_cancelling_while_the_network_is_set_up(lab: Lab, tmp_path: Path) -> None:
     """It takes its time because the sidecar does not start: it is stopped while it imports."""
     stuck = Path(stuck_repository(tmp_path))
     attempt_id = lab.submit("", code=Code(str(stuck), lab.code.sha), **grpc(lab, "true", "true"))
-    sidecar = the_sidecar(lab, attempt_id)
-    os.kill(sidecar, signal.SIGSTOP)
+    os.kill(program_of(lab, attempt_id, "bot.sidecar"), signal.SIGSTOP)
     give_a_commit(stuck, lab.code)
     eventually(lambda: lab.state(attempt_id) is State.NETWORK_SETUP)
     begin = time.monotonic()
@@ -221,11 +235,12 @@ def give_a_commit(stuck: Path, code: Code) -> None:
         waiting.write(config)
 
 
-def the_sidecar(lab: Lab, attempt_id: str) -> int:
+def program_of(lab: Lab, attempt_id: str, module: str) -> int:
+    """Wait for one of our programs beside the attempt."""
     found: list[int] = []
 
     def is_there() -> bool:
-        found[:] = [pid for pid in processes_with("bot.sidecar") if works_in(pid, run_dir(lab, attempt_id))]
+        found[:] = [pid for pid in processes_with(module) if works_in(pid, run_dir(lab, attempt_id))]
         return bool(found)
 
     eventually(is_there)
