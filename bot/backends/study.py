@@ -12,6 +12,7 @@ from bot.backends.ends import End, Stop
 from bot.backends.interrupts import Interrupts
 from bot.backends.programs import Program
 from bot.clock import Clock
+from bot.core.masking import Masker
 from bot.core.states import State
 
 URL = "sqlite:////generated/study/study.db"
@@ -36,8 +37,11 @@ def prepare(run_dir: Path, interrupts: Interrupts, clock: Clock) -> None:
         raise Stop(End(State.ERROR, f"the study could not be made: {why}"))
 
 
-def read(run_dir: Path, clock: Clock) -> tuple[dict[str, Any], str]:
-    """Write the study's trials to the file `trials`; return the facts about it, and a sentence where there are none."""
+def read(run_dir: Path, clock: Clock, masker: Masker) -> tuple[dict[str, Any], str]:
+    """Write the study's trials to the file `trials`; return the facts about it, and a sentence where there are none.
+
+    The run chose its parameters: a secret among them is masked like one in a log.
+    """
     program = Program(_MODULE, run_dir, arguments=(str(run_dir), "read"))
     try:
         about, *trials = program.last_words(clock, _READ_LIMIT) or [{"problem": "it took too long"}]
@@ -45,14 +49,14 @@ def read(run_dir: Path, clock: Clock) -> tuple[dict[str, Any], str]:
         program.kill()
     if "problem" in about:
         return {}, f"the study cannot be read: {about['problem']}"
-    _write(run_dir / orders.TRIALS, trials)
+    _write(run_dir / orders.TRIALS, trials, masker)
     if about["goal"] is None:
         return {}, "the study has no trials" if not about["trials"] else "the study has several goals: there is no best"
     left_out = f"{about['left_out']} trials of the study are not shown" if about["left_out"] else ""
     return {"study": {"goal": about["goal"], "metric": METRIC}}, left_out
 
 
-def _write(path: Path, trials: list[dict[str, Any]]) -> None:
+def _write(path: Path, trials: list[dict[str, Any]], masker: Masker) -> None:
     new = path.with_name(f"{path.name}.new")
-    new.write_text("".join(json.dumps(trial, separators=(",", ":")) + "\n" for trial in trials))
+    new.write_text("".join(masker.mask_json(json.dumps(trial, separators=(",", ":"))) + "\n" for trial in trials))
     new.replace(path)

@@ -391,7 +391,7 @@ class Supervisor:
     def _tear_down_network(self) -> None:
         """Keep what the tasks left for each other and somebody wants to see."""
         if self._spec.mode is Mode.STUDY:
-            facts, remark = study.read(self._run_dir, self._clock)
+            facts, remark = study.read(self._run_dir, self._clock, self._masker)
             if facts:
                 self._journal.note(facts=facts)
             if remark:

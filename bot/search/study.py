@@ -29,8 +29,8 @@ from bot.metrics.tree import Refused, folder, regular_file
 
 FOLDER, FILE = "generated/study", "study.db"
 
-TRIALS = 10_000
-"""Trials that are shown."""
+TRIALS, ROOM = 10_000, 8 << 20
+"""Trials that are shown, and bytes of their lines: they become rows, and a run can make each as long as it likes."""
 
 LARGEST = 256 << 20
 """Bytes of the file."""
@@ -183,10 +183,20 @@ def _lines(url: str) -> Iterator[dict[str, Any]]:
     begun = [one for one in storage.get_all_trials(study._study_id, deepcopy=False) if one.state.name in _STATES]
     directions = [direction.name.lower() for direction in study.directions]
     goal = directions[0] if len(directions) == 1 and directions[0] in [*map(str, Goal)] else None
-    left_out = max(len(begun) - TRIALS, 0)
+    shown = [*_fitting(begun, has_value=goal is not None)]
+    left_out = len(begun) - len(shown)
     yield {"study": _plain(study.study_name, _NAME), "goal": goal, "trials": len(begun), "left_out": left_out}
+    yield from shown
+
+
+def _fitting(begun: list[Any], has_value: bool) -> Iterator[dict[str, Any]]:
+    room = ROOM
     for one in begun[:TRIALS]:
-        yield _trial(one, has_value=goal is not None).to_json()
+        line = _trial(one, has_value).to_json()
+        room -= len(json.dumps(line))
+        if room < 0:
+            return
+        yield line
 
 
 _STATES = {

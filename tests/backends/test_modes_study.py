@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,21 @@ def test_a_tuner_and_two_workers_share_a_study(lab: Lab) -> None:
         assert trial["state"] == "complete"
         assert trial["value"] == pytest.approx(1 - trial["params"]["x"] ** 2)
     assert not (run_dir(lab, report.id) / "generated").exists()
+
+
+def test_a_secret_among_the_parameters_is_masked(lab: Lab) -> None:
+    suggest = "study.optimize(lambda trial: len(trial.suggest_categorical('token', [os.environ['TOKEN']])), n_trials=1)"
+    tell = f"""python -c "import os, optuna
+study = optuna.create_study(storage=os.environ['OPTUNA_STORAGE'], study_name='mine')
+{suggest}" """
+    spec = lab.spec("", **sharing(with_our_environment(lab), tell, "true"))
+    spec = replace(spec, env={**spec.env, "TOKEN": "secret:hub"}, secrets=("hub",))
+    lab.submitted.append(spec.id)
+    lab.backend.submit(spec, {"hub": "correct horse battery"})
+
+    report = lab.end_of(spec.id)
+    assert [trial["params"] for trial in report.trials] == [{"token": "***"}], lab.log(spec.id, "tuner-0")
+    assert "correct" not in (run_dir(lab, spec.id) / "trials").read_text()
 
 
 def test_a_study_that_nobody_used_is_told_in_the_tuners_log(lab: Lab) -> None:

@@ -162,3 +162,20 @@ def test_whatever_a_run_left_is_a_sentence_at_worst(
 ) -> None:
     spoil(study_file)
     assert call(study_file.parents[2], "read") == (1, [{"problem": told}])
+
+
+@pytest.mark.slow
+def test_what_is_shown_of_a_study_has_a_size(study_file: Path) -> None:
+    """Trials become rows of the bot's: however many long names a run thinks of, they are not all told."""
+    optimize(study_file, lambda trial: trial.suggest_float("x", 0, 1), 1)
+    long = json.dumps({"name": "CategoricalDistribution", "attributes": {"choices": ["v" * 500]}})
+    with sqlite3.connect(study_file) as database:
+        database.executemany("insert into trials (number, study_id, state) values (?, 1, 'FAIL')", zip(range(1, 200)))
+        parameters = ((trial, f"{name:0200}", long) for trial in range(2, 201) for name in range(90))
+        insert = "insert into trial_params (trial_id, param_name, param_value, distribution_json) values (?, ?, 0, ?)"
+        database.executemany(insert, parameters)
+
+    status, (head, *lines) = call(study_file.parents[2], "read")
+    assert (status, head["trials"]) == (0, 200)
+    assert 0 < len(lines) == 200 - head["left_out"]
+    assert len(json.dumps(lines)) < 9 << 20
