@@ -104,12 +104,13 @@ def _fetch_by_ref(git: Git, sha: str, ref: str, is_filtered: bool) -> None:
 def check_size(git: Git, sha: str, max_bytes: int) -> int:
     """Return the bytes of a commit's files. Raises CodeTooLarge: a small download can unfold to very much."""
     total = 0
-    for count, entry in enumerate(git.entries(sha), start=1):
-        total += entry.size
-        if total > max_bytes:
-            raise CodeTooLarge(f"the files of this commit have more than {max_bytes / MIB:.0f} MB")
-        if count > MOST_ENTRIES:
-            raise CodeTooLarge(f"this commit has more than {MOST_ENTRIES} files and folders")
+    with contextlib.closing(git.entries(sha)) as entries:
+        for count, entry in enumerate(entries, start=1):
+            total += entry.size
+            if total > max_bytes:
+                raise CodeTooLarge(f"the files of this commit have more than {max_bytes / MIB:.0f} MB")
+            if count > MOST_ENTRIES:
+                raise CodeTooLarge(f"this commit has more than {MOST_ENTRIES} files and folders")
     return total
 
 

@@ -6,6 +6,7 @@ missing is fetched here, on purpose, or not at all.
 """
 
 import base64
+import contextlib
 import itertools
 import re
 from dataclasses import dataclass
@@ -138,8 +139,9 @@ class GitCache:
             if error.is_retryable and not isinstance(error, CommitAbsent):
                 raise
             return None
-        changes = bare.git.parts("diff-tree", "-r", "-z", "--name-only", "--no-renames", base_sha, head_sha)
-        names = [_text(name) for name in itertools.islice(changes, MOST_ENTRIES + 1)]
+        arguments = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", base_sha, head_sha)
+        with contextlib.closing(bare.git.parts(*arguments)) as changes:
+            names = [_text(name) for name in itertools.islice(changes, MOST_ENTRIES + 1)]
         return names if len(names) <= MOST_ENTRIES else None
 
     def fetch_code(self, repository: RepositoryId, sha: str, token: str | None, max_bytes: int = LARGEST_CODE) -> Path:

@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -28,7 +28,7 @@ _DENIED = re.compile(
 )
 _TOO_LARGE = re.compile(r"file too large|signal 25|file size limit", re.I)
 
-_CERTIFICATES = ("PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH")
+_PASSED = ("PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH")
 _PROXIES = ("http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY")
 _ENVIRONMENT = {
     "LC_ALL": "C",
@@ -95,7 +95,7 @@ class Origin:
 
     def environment(self) -> dict[str, str]:
         """Return git's whole environment while it speaks to the server."""
-        names = (*_CERTIFICATES, *_PROXIES) if self.uses_proxy else _CERTIFICATES
+        names = (*_PASSED, *_PROXIES) if self.uses_proxy else _PASSED
         environment = {name: os.environ[name] for name in names if name in os.environ} | _ENVIRONMENT
         environment["GIT_CONFIG_COUNT"] = str(len(self.config))
         for number, (key, value) in enumerate(self.config.items()):
@@ -125,7 +125,7 @@ class Git:
         """Run a command that needs no network; return its output."""
         return self._call({}, arguments, data, LOCAL, None, _quiet())
 
-    def parts(self, *arguments: str) -> Iterator[bytes]:
+    def parts(self, *arguments: str) -> Generator[bytes, None, None]:
         """Run a command that needs no network; yield its output cut at zero bytes, as it comes: it may be endless."""
         command = self._command({}, arguments)
         with subprocess.Popen(
@@ -145,7 +145,7 @@ class Git:
             took_too_long = process.returncode < 0
             raise GitError(f"git {arguments[0]} {'took too long' if took_too_long else 'failed'}")
 
-    def entries(self, sha: str) -> Iterator[Entry]:
+    def entries(self, sha: str) -> Generator[Entry, None, None]:
         """Yield all that a commit has, folders too: trees can be made to unfold for ever."""
         for part in self.parts("ls-tree", "-r", "-t", "-l", "-z", "--full-tree", sha):
             head, _, path = part.partition(b"\t")

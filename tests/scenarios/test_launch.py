@@ -141,6 +141,17 @@ def test_a_worker_that_dies_while_code_is_fetched_asks_again(
     assert states(road) == ["pending"]
 
 
+@pytest.mark.parametrize("key", ["submodules", "lfs"])
+def test_what_would_be_ignored_is_refused(road: Road, backend: ScriptedBackend, key: str) -> None:
+    params = f"command: python3 train.py, workspace: https://git.example/other.git, {key}: true"
+    config = CONFIG.replace("params:\n          command: python3 train.py", f"params: {{{params}}}")
+    repository, sha = road.repository({".ps_project/config.yaml": config})
+    road.settle()
+    assert states(road) == ["error"]
+    summary = road.hub.check(repository, sha, "train / fit").output.summary or ""
+    assert "another `workspace` comes without them" in summary
+
+
 def test_who_waits_for_git_gives_its_place_to_others(tmp_path: Path, hub: DevHub, clock: ManualClock) -> None:
     machines = Machines.load(None)
     machine, _ = machines.find(None)
