@@ -45,6 +45,12 @@ def experiments(report: dict[str, Any], name: str) -> list[dict[str, Any]]:
     return [experiment for experiment in report["experiments"] if experiment["name"] == name]
 
 
+def last(experiment: dict[str, Any], scalar: str) -> float:
+    """The last value of what the run logged under this name, below whatever directory."""
+    [value] = [value for name, value in experiment["metrics"].items() if name.rpartition("/")[2] == scalar]
+    return float(value)
+
+
 def needs(report: dict[str, Any], workflow: str) -> None:
     if workflow in report["left_out"]:
         pytest.skip(report["left_out"][workflow])
@@ -76,8 +82,8 @@ def test_the_worse_change_fails_by_its_gate_and_in_the_roll_up(report: dict[str,
 def test_workers_meet_at_a_parameter_server_over_grpc(report: dict[str, Any]) -> None:
     needs(report, "grpc")
     main, faster = experiments(report, "grpc / parameter-server")
-    assert main["metrics"]["tensorflow:accuracy"] > 0.9
-    assert faster["metrics"]["tensorflow:accuracy"] < 0.5, "with steps too large nobody learns"
+    assert last(main, "accuracy") > 0.9
+    assert last(faster, "accuracy") < 0.5, "with steps too large nobody learns"
     found = conclusions(report, "distributed faster")
     failed = {name for name, conclusion in found.items() if conclusion == "failure"}
     assert failed == {"experiments", "grpc / parameter-server / tensorflow:accuracy"}
@@ -87,7 +93,7 @@ def test_workers_meet_at_a_parameter_server_over_grpc(report: dict[str, Any]) ->
 def test_two_ranks_of_mpi_keep_the_same_parameters(report: dict[str, Any]) -> None:
     needs(report, "mpi")
     assert conclusions(report, "distributed main")["mpi / allreduce / custom:ranks"] == "success"
-    accuracies = {experiment["metrics"]["tensorflow:accuracy"] for experiment in experiments(report, "mpi / allreduce")}
+    accuracies = {last(experiment, "accuracy") for experiment in experiments(report, "mpi / allreduce")}
     assert len(accuracies) == 1, "synchronous training comes to the same result on both commits"
 
 
@@ -108,7 +114,7 @@ def test_every_experiment_passed_all_states_in_order(report: dict[str, Any]) -> 
         times = [step["at"] for step in experiment["transitions"]]
         assert times == sorted(times)
     for experiment in experiments(report, "train / fit"):
-        assert {"tensorflow:loss", "tensorflow:accuracy"} <= set(experiment["metrics"])
+        assert last(experiment, "loss") > 0
 
 
 def test_every_delivery_was_stored_once_and_answered_for(report: dict[str, Any]) -> None:
