@@ -155,9 +155,13 @@ def tasks(tx: Transaction, attempt_id: int) -> Sequence[Task]:
     return tx.scalars(select(Task).where(Task.attempt_id == attempt_id).order_by(Task.id)).all()
 
 
-def see_trials(tx: Transaction, attempt_id: int, lines: Iterable[Trial]) -> bool:
-    """Write down the trials of a search as they are now; tell whether anything was new."""
-    known = {row.number: row for row in tx.scalars(select(TrialRow).where(TrialRow.attempt_id == attempt_id))}
+def see_trials(tx: Transaction, attempt_id: int, lines: Sequence[Trial]) -> bool:
+    """Write down how these trials of a search are now; tell whether anything was new."""
+    if not lines:
+        return False
+    numbers = [trial.number for trial in lines]
+    where = (TrialRow.attempt_id == attempt_id, TrialRow.number.between(min(numbers), max(numbers)))
+    known = {row.number: row for row in tx.scalars(select(TrialRow).where(*where))}
     is_new = False
     for trial in lines:
         values = {**vars(trial), "params": dict(trial.params), "state": str(trial.state)}

@@ -3,7 +3,8 @@ whose report is the same as last time.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from bot.backends.base import AttemptReport, Backend, TaskReport
 from bot.clock import SECOND, Clock
@@ -53,7 +54,7 @@ class Watch:
                 self._see_task(tx, attempt.id, task)
             if report.tasks:
                 experiments.change(tx, attempt.id, **_summary(report))
-            has_news = experiments.see_trials(tx, attempt.id, _trials(report))
+            has_news = experiments.see_trials(tx, attempt.id, _new_trials(report, known))
             if has_news or (known is not None and known.progress != report.progress):
                 commits.touch(tx, experiments.commit_of(tx, attempt.id))
             if report.is_interrupted:
@@ -110,13 +111,19 @@ def _summary(report: AttemptReport) -> dict[str, object]:
     }
 
 
-def _trials(report: AttemptReport) -> Iterator[Trial]:
+def _new_trials(report: AttemptReport, known: AttemptReport | None) -> list[Trial]:
+    """Return the trials of which there is news: of thousands, the one that began or ended."""
+    before = {} if known is None else {line.get("number"): line for line in known.trials}
+    return [*_trials(report.id, (line for line in report.trials if before.get(line.get("number")) != line))]
+
+
+def _trials(attempt: str, lines: Iterable[Mapping[str, Any]]) -> Iterator[Trial]:
     """Yield the trials that can be read: what a tuner wrote is looked at like all that comes from outside."""
-    for line in report.trials:
+    for line in lines:
         try:
             yield Trial.from_json(line)
         except ValueError:
-            _log.warning("attempt %s: a trial cannot be read", report.id)
+            _log.warning("attempt %s: a trial cannot be read", attempt)
 
 
 def _name(attempt: Attempt) -> str:
