@@ -50,12 +50,16 @@ bench: $(VENV)/.dev-installed
 	$(BIN)/python -m benchmarks.search
 
 # What does not come from PyPI: isolation and networks of their own for experiments (bubblewrap, slirp4netns), mpirun,
+# container images (podman, and busybox to make one of; docker's tests want its daemon too, which is left out here),
 # and GitHub's own descriptions of its API and its webhooks (npm). Without them the tests that want them say that they
 # were skipped, and why.
 CI_PACKAGES := \
 	bubblewrap \
+	busybox-static \
 	git \
 	openmpi-bin \
+	podman \
+	runc \
 	slirp4netns
 
 ci-deps:
