@@ -243,10 +243,17 @@ class Supervisor:
 
     def _wall(self, task: Task, places: Places, command: str, trial: int | None = None) -> TaskRun:
         name, limits = f"{self._spec.id}/{task.name}", Limits.of(task.machine)
-        cage = Cage(self._order.means, name, limits, places.written, self._clock, places.shared)
+        cage = Cage(self._order.means, name, limits, self._written(places, trial), self._clock, places.shared)
         run = TaskRun(task, self._order.sandbox, places, command, self._clock, cage, trial, self._ours)
         self._beside.see(task.name, trial, run.running.first.pid)
         return run
+
+    def _written(self, places: Places, trial: int | None) -> tuple[str, ...]:
+        """Return the directories that count as a task's: of a search what all trials leave, for all of it stays."""
+        if trial is None:
+            return places.written
+        of_all = str(self._run_dir / orders.ARTIFACTS)
+        return tuple(of_all if path == places.artifacts else path for path in places.written)
 
     def _ours(self) -> set[int]:
         """Return the processes below us that are none of a run's."""

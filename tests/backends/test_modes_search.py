@@ -96,6 +96,15 @@ def test_six_trials_two_at_a_time(lab: Lab) -> None:
     eventually(lambda: left_over(lab, report.id, "trial7700.py") == [])
 
 
+def test_what_all_trials_leave_is_held_to_one_disk(lab: Lab) -> None:
+    """Each stays below it, and there may be thousands of them."""
+    lab.machine = replace(lab.machine, disk_mb=64)
+    leave = "sh -c 'head -c 30000000 /dev/zero >/artifacts/left; sleep 2; exit 1' {x}"
+    report = lab.run("", **searching(lab, leave, search(*range(4), parallel=1)))
+    reasons = {trial["number"]: trial["reason"] for trial in report.trials}
+    assert "MB written, more than the 64 MB of `small`" in reasons[3], (reasons, report.seen[-1])
+
+
 def test_a_hopeless_trial_is_stopped_early(lab: Lab) -> None:
     definition = search(1, 2, 3, 4, 5, 100, metric_source=Source.TENSORFLOW, metric="loss", pruner=Pruner.MEDIAN)
     report = lab.run("", **searching(with_our_environment(lab), "python logged.py {x}", definition))
