@@ -157,12 +157,12 @@ class Collect:
         Of what was read of all trials while they ran, some belongs to a try that a crash cut off, and of many
         trials not all is kept.
         """
-        attempt, spec = placed.attempt, from_json(placed.attempt.spec)
+        attempt = placed.attempt
         with self._database.read() as tx:
             number = best_trial(tx, attempt)
-        if spec.mode is not Mode.SEARCH or number is None or attempt.handle is None:
+        if attempt.spec.get("mode") != Mode.SEARCH or number is None or attempt.handle is None:
             return found
-        best = look_at_trial(self._reader, spec, number, masker)
+        best = look_at_trial(self._reader, from_json(attempt.spec), number, masker)
         with self._database.write() as tx:
             metrics.forget(tx, attempt.id, number, Source.TENSORFLOW)
         self._store(attempt.id, best)

@@ -169,3 +169,12 @@ def test_the_points_of_a_cell_that_is_over_are_not_read_again(road: Road, backen
     assert any("FROM attempts" in sql for sql in said)
     assert not any("FROM points" in sql for sql in said)
     assert road.shown(repository, sha)["train / fit / tensorflow:loss"] == ("completed", "success")
+
+
+def test_what_was_never_launched_is_done_with_all_the_same(road: Road, backend: ScriptedBackend) -> None:
+    refused = CONFIG.replace("command: python3 train.py", "{command: python3 train.py, artifactDirectory: /usr/x}")
+    repository, sha = road.repository({".ps_project/config.yaml": refused})
+    road.settle()
+    [attempt] = road.attempts()
+    assert attempt.kept_at is not None
+    assert road.shown(repository, sha)["train / fit"] == ("completed", "failure")
