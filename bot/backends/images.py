@@ -15,6 +15,7 @@ from typing import Any
 
 from bot.backends.base import AttemptSpec, Image, TaskGroup
 from bot.backends.containers import Container
+from bot.backends.dockerfile import objection
 from bot.backends.ends import End, Stop, duration
 from bot.backends.engine import Engine, EngineError, most_of_each
 from bot.backends.interrupts import Interrupts
@@ -39,6 +40,7 @@ _UNREACHABLE = re.compile(
     r"pinging container registry|connection refused|no such host|i/o timeout|TLS handshake|failed to do request"
 )
 _WHEN_TOLD = 'read -r _ || exit 1; exec "$@" </dev/null'
+_LONGEST_DOCKERFILE = 256 << 10
 _IGNORE_FILES = (".containerignore", ".dockerignore")
 
 
@@ -205,6 +207,11 @@ class Images:
         steps = [workspace / Path(*path.parts[: count + 1]) for count in range(len(path.parts))]
         if not is_within or any(step.is_symlink() for step in steps) or not (workspace / path).is_file():
             raise _fault(f"there is no file {dockerfile!r} in the workspace to build an image from")
+        with (workspace / path).open(errors="replace") as file:
+            if why := objection(file.read(_LONGEST_DOCKERFILE)):
+                raise _fault(f"no image is built from {dockerfile!r}: {why}")
+            if file.read(1):
+                raise _fault(f"no image is built from {dockerfile!r}: it is longer than {_LONGEST_DOCKERFILE >> 10} KB")
         for name in (*_IGNORE_FILES, *(f"{dockerfile}{ignore}" for ignore in _IGNORE_FILES)):
             if (workspace / name).is_symlink():
                 raise _fault(f"{name!r} is a link: no image can be built with it")
