@@ -23,10 +23,14 @@ Cursor = dict[str, Any]
 
 @dataclass(frozen=True)
 class Root:
-    """A folder to read: `below` (relative, from a config, so not trusted) the folder `base` that the bot made."""
+    """A folder to read: `below` (relative, from a config, so not trusted) the folder `base` that the bot made.
+
+    `name` is what its runs are called by, should it be a second tree; empty: the folder's own name.
+    """
 
     base: Path
     below: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,7 @@ def _opened(stack: ExitStack, roots: Sequence[Path | Root]) -> tuple[list[dict[s
         stack.callback(os.close, descriptor)
         is_searched = not any(_holds(one, place) for one in known)
         # Runs of a second tree get its name before theirs: two folders `train` are two runs.
-        prefix = f"{(place.base / place.below).name}/" if known and is_searched else ""
+        prefix = f"{place.name or (place.base / place.below).name}/" if known and is_searched else ""
         places.append({"below": place.below, "prefix": prefix, "is_searched": is_searched})
         descriptors.append(descriptor)
         known.append(place)

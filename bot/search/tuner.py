@@ -136,7 +136,10 @@ class Tuner:
                 self._ledger.write(replace(trial, state=TrialState.FAILED, ended_at=self._clock.now(), reason=why))
 
     def _take_news(self, number: int, run: _Run) -> int | None:
-        """Take the trial's new values, and return the step at which the pruner gives it up, if it does."""
+        """Take the trial's new values, and return the step at which the pruner gives it up, if it does.
+
+        Of several that come together the newest is judged: what was bad at first may have become good.
+        """
         given_up = None
         for step, value in self._values.news(number):
             run.step, run.value = step, value
@@ -144,8 +147,7 @@ class Tuner:
             if step < 0 or place in run.reported:
                 continue
             run.reported.add(place)
-            if self._advisor.report(number, place, value) and given_up is None:
-                given_up = step
+            given_up = step if self._advisor.report(number, place, value) else None
         return given_up
 
     def _judged(self, number: int, run: _Run, exit_code: int | None, reason: str) -> Trial:

@@ -137,9 +137,15 @@ def experiment_facts(
         picture_url=around.picture_url(attempt),
         not_launchable=experiment.refusal,
         reports_each=experiment.reports_each,
-        variables=params.get("matrix", {}),
+        variables=_variables(params),
     )
     return base if attempt is None else _tried(tx, base, experiment, attempt, is_pull, around)
+
+
+def _variables(params: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the config gave to the run by variables, its secrets' names left out."""
+    given = {**(params.get("env") or {}), **(params.get("matrix") or {})}
+    return {name: value for name, value in given.items() if not str(value).startswith("secret:")}
 
 
 def _tried(

@@ -326,5 +326,5 @@ def metric_roots(spec: AttemptSpec) -> list[Root]:
         return roots
     for mount, directory in ((spec.artifacts, artifacts), (_STORAGE, Path(spec.storage_dir))):
         if model.is_relative_to(mount) and model != PurePosixPath(mount):
-            return [*roots, Root(directory, str(model.relative_to(mount)))]
+            return [*roots, Root(directory, str(model.relative_to(mount)), "model")]
     return roots

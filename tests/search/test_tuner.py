@@ -157,15 +157,21 @@ class TestPruning:
         stage.values.logged[5] = [(0, 0.9), (1, 0.8)]
         tuner.look()
         assert stage.stops() == {}
-        stage.values.logged[5] = [(2, 0.85), (3, 0.85), (4, 0.1)]
+        stage.values.logged[5] = [(2, 0.85), (3, 0.85), (4, 0.85)]
         tuner.look()
-        assert stage.stops() == {5: "pruned at step 3"}
+        assert stage.stops() == {5: "pruned at step 4"}
         tuner.look()
         tuner.ended(5, 143, "")
         assert stage.ledger is not None
         pruned = stage.ledger.trials[5]
-        assert (pruned.state, pruned.value, pruned.steps) == ("pruned", 0.1, 4)
+        assert (pruned.state, pruned.value, pruned.steps) == ("pruned", 0.85, 4)
         assert stage.runs()[-1] == 6
+
+    def test_one_that_has_caught_up_when_it_is_looked_at_goes_on(self, stage: Stage) -> None:
+        tuner = self.median(stage)
+        stage.values.logged[5] = [(2, 0.85), (3, 0.85), (4, 0.1)]
+        tuner.look()
+        assert stage.stops() == {}
 
     def test_one_that_was_told_to_stop_is_pruned_even_if_it_ends_well(self, stage: Stage) -> None:
         tuner = self.median(stage)

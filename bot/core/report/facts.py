@@ -135,6 +135,11 @@ class ExperimentFacts:
         return failed[0] if failed and len(self.tasks) > 1 else None
 
     @property
+    def can_run_alone(self) -> bool:
+        """Tell whether its command can be run again by hand: one of several tasks would wait for the others."""
+        return len(self.tasks) <= 1 or self.search is not None
+
+    @property
     def last_log(self) -> str:
         """The end of the log in which a failure is explained: that of the task that failed."""
         return self.log_tail if self.culprit is None else self.culprit.log_tail
