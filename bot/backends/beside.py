@@ -1,5 +1,7 @@
 """The sidecar of an attempt, seen from its supervisor: it takes the metrics that tasks send, and opens their ports."""
 
+import json
+import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -95,6 +97,18 @@ class Beside:
             self._program.tell({"gone": task})
 
     def end(self) -> None:
-        """Let it take what is still on its way, and end it. One that never got as far as its first word has nothing."""
+        """Let it take what is still on its way, and end it. One that never got as far as its first word has nothing.
+
+        One that died, or has to be killed, leaves measurements that no verdict may rest on: they say so themselves.
+        """
         if self._program is not None:
             self._program.end(self._clock, _END_LIMIT if self._said else 0.0)
+            if self._said and self._program.status != 0:
+                self._complain("what was measured is not whole: the program that takes it ended before the run")
+
+    def _complain(self, sentence: str) -> None:
+        """Write a line into its file, as it would itself (`bot.sidecar.points`), after what it may have left of one."""
+        line = json.dumps({"at": self._clock.now(), "problem": sentence}).encode() + b"\n"
+        with (self._run_dir / "measurements" / "points").open("a+b") as file:
+            is_torn = file.tell() > 0 and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n"
+            file.write(b"\n" + line if is_torn else line)
