@@ -72,6 +72,7 @@ class Supervisor:
         self._runs: list[TaskRun] = []
         self._done: set[str] = set()
         self._trials: Trials | None = None
+        self._peaks: dict[str, int] = {}
         self._verdict: End | None = None
         self._culprit = ""
 
@@ -394,6 +395,7 @@ class Supervisor:
             for run in [*self._runs]:
                 if run.has_ended or run.is_to_be_killed():
                     self._bury(run)
+        self._write_ends_of_workers()
 
     def _tear_down_network(self) -> None:
         """Keep what the tasks left for each other and somebody wants to see."""
@@ -412,7 +414,14 @@ class Supervisor:
         self._beside.forget(run.task.name)
         if run.trial is None:
             self._write_end(run, code, was_asked)
+        else:
+            self._peaks[run.task.name] = max(run.peak, self._peaks.get(run.task.name, 0))
         return code
+
+    def _write_ends_of_workers(self) -> None:
+        """Write down the ends of a search's workers: what each needed at most, over all its trials."""
+        for name, peak in self._peaks.items():
+            self._journal.see(State.STOPPED, task=name, peak_memory_mb=-(-peak // _MB) or None)
 
     def _write_end(self, run: TaskRun, code: int | None, was_asked: bool) -> None:
         end = judge(code)
