@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain, islice
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from bot.backends.base import Artifact, Backend, BackendError
 from bot.clock import Clock
-from bot.core.series import Source
+from bot.core.series import Series, Source
 from bot.core.states import State
 from bot.core.text import clean
 from bot.store import pages as queries
@@ -24,6 +25,7 @@ from bot.web.logs import CHUNK, LogPart, read_log
 from bot.web.shelf import Shelf
 
 _CURVES = 40
+_BYTES, _MB = frozenset({"memoryUsage", "gpuMemoryFree", "gpuMemoryUsed"}), 1e6
 _ARTIFACTS = 500
 _TRIALS = 200
 """The most curves, artifacts and trials that one page shows; it says when there are more."""
@@ -207,8 +209,16 @@ def _curves(attempt: AttemptPage | None, is_of_system: bool) -> list[Curve]:
     """Return the curves of what the run logged, or of what it used of the machine."""
     if attempt is None:
         return []
-    chosen = [one for one in attempt.series if (one.source is Source.SYSTEM) == is_of_system]
+    chosen = [_readable(one) for one in attempt.series if (one.source is Source.SYSTEM) == is_of_system]
     return curves(chosen, [one.gate for one in attempt.gates], _CURVES)
+
+
+def _readable(series: Series) -> Series:
+    """Return a series of bytes in megabytes: nobody reads 3.42467e+07."""
+    if series.source is not Source.SYSTEM or series.tag not in _BYTES:
+        return series
+    points = tuple(replace(point, value=None if point.value is None else point.value / _MB) for point in series.points)
+    return replace(series, tag=f"{series.tag} (MB)", points=points)
 
 
 def _columns(attempt: AttemptPage | None) -> list[str]:
