@@ -27,7 +27,7 @@ from bot.worker.findings import Findings, look, look_at_trial
 
 _EVERY = 5 * SECOND
 _PATIENCE = 30 * MINUTE
-"""How long after an end what was left may take to be read."""
+"""How long what an ended run left may take to be read, from the first look at it: the worker may have been away."""
 _POINTS_AT_ONCE, _BREATH = 5_000, 0.05
 _LOG_TAIL = 16_384
 _MOST_LOGS = 8
@@ -54,6 +54,7 @@ class Collect:
         self._database, self._clock, self._backend = database, clock, backend
         self._reader, self._pictures, self._vault = reader, pictures, vault
         self._next_look: dict[int, int] = {}
+        self._since: dict[int, int] = {}
         self._each = Each(clock)
 
     def tick(self) -> bool:
@@ -65,6 +66,7 @@ class Collect:
         due.sort(key=lambda placed: not _is_over(placed))
         self._each.do(due, lambda placed: f"reading {placed.attempt.backend_id}", self._collect)
         self._next_look = {p.attempt.id: self._next_look.get(p.attempt.id, 0) for p in unread}
+        self._since = {p.attempt.id: self._since.get(p.attempt.id, now) for p in unread if _is_over(p)}
         return False
 
     def _collect(self, placed: Placed) -> None:
@@ -116,6 +118,8 @@ class Collect:
             with self._database.write() as tx:
                 experiments.change(tx, attempt.id, metrics_cursor=found.cursor)
             return
+        if gets_on:
+            found = replace(found, problems=(*found.problems, "there was more than could be read in time"))
         found = self._with_best_trial(placed, found, masker)
         tails = self._log_tails(placed, masker) if was_launched else {}
         report = self._report(attempt.backend_id) if was_launched else None
@@ -173,7 +177,8 @@ class Collect:
         return Masker(known(self._database, self._vault, where.owner, where.name, wanted) if wanted else ())
 
     def _is_late(self, placed: Placed) -> bool:
-        return self._clock.now() - placed.attempt.entered_at > _PATIENCE
+        now = self._clock.now()
+        return now - self._since.get(placed.attempt.id, now) > _PATIENCE
 
     def _give_up(self, placed: Placed, problem: str) -> None:
         """A verdict is waited for: gates fail with this sentence."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from bot.metrics import measurements
 from bot.store import commits
 from tests.metrics.writing import simple, write
 from tests.scenarios.road import CONFIG, Road
@@ -178,3 +179,14 @@ def test_what_was_never_launched_is_done_with_all_the_same(road: Road, backend: 
     [attempt] = road.attempts()
     assert attempt.kept_at is not None
     assert road.shown(repository, sha)["train / fit"] == ("completed", "failure")
+
+
+def test_who_comes_late_to_the_end_of_a_run_still_reads_all_of_it(road: Road, backend: ScriptedBackend) -> None:
+    """The worker was away for an hour, and there is more than one reading takes."""
+    attempt, sha, repository = begun(road, backend, LOGGED.replace("aggregate: min", "aggregate: max"))
+    measure(backend, attempt, *(sent("loss", 0.4) for _ in range(measurements.POINTS_PER_READ)), sent("loss", 0.9))
+    backend.succeed(attempt)
+    road.clock.advance(3600)
+    road.settle(4)
+    gate = road.hub.check(repository, sha, "train / fit / logged:loss")
+    assert (gate.conclusion, "0.9" in gate.output.title) == ("failure", True)
