@@ -420,8 +420,9 @@ class Supervisor:
 
     def _write_ends_of_workers(self) -> None:
         """Write down the ends of a search's workers: what each needed at most, over all its trials."""
+        state = self._stopped().state
         for name, peak in self._peaks.items():
-            self._journal.see(State.STOPPED, task=name, peak_memory_mb=-(-peak // _MB) or None)
+            self._journal.see(state, task=name, peak_memory_mb=-(-peak // _MB) or None)
 
     def _write_end(self, run: TaskRun, code: int | None, was_asked: bool) -> None:
         end = judge(code)
