@@ -116,6 +116,7 @@ class App:
             self.machines,
             backend.capabilities,
             refuses_unused_images=settings.unused_images == "refuse",
+            builds_images=settings.builds_images,
         )
         reader = self._reader or self._own_reader()
         pictures = PictureStore(settings.data_dir / "images", reader)

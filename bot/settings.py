@@ -67,6 +67,7 @@ class Settings:
     network: str = "auto"
     containers: str = "none"
     unused_images: str = "say"
+    builds_images: bool = False
     allow_unisolated_trusted_code: bool = False
     secrets_keys: tuple[str, ...] = field(default=(), repr=False)
     retention_days: int = 90
@@ -137,6 +138,7 @@ class _Reader:
             network=self._choice("NETWORK", "auto", NETWORKS),
             containers=self._containers(),
             unused_images=self._choice("UNUSED_IMAGES", "say", UNUSED_IMAGES),
+            builds_images=self._switch("IMAGE_BUILDS"),
             allow_unisolated_trusted_code=self._switch("ALLOW_UNISOLATED_TRUSTED_CODE"),
             secrets_keys=self._secrets_keys(),
             retention_days=self._days("RETENTION_DAYS", "90"),

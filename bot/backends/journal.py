@@ -102,7 +102,7 @@ class Story:
         if entry["journal"] != VERSION:
             raise UnknownJournal(
                 f"its journal has format {entry['journal']!r}, this version knows {VERSION}:"
-                " a newer version wrote it, upgrade to that one again"
+                " another version of the bot wrote it, which can read it again"
             )
         self.supervisor = Process.from_json(entry["supervisor"])
         self.node = entry.get("node")

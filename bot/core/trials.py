@@ -96,6 +96,8 @@ def _cost(trial: Trial, goal: Goal) -> float:
 def _scalar(value: Any) -> Scalar:
     if not isinstance(value, str | int | float | bool):
         raise TypeError(f"a parameter is {type(value).__name__}")
+    if isinstance(value, float) and not isfinite(value):
+        raise TypeError("a parameter is not finite, which not every database can keep")
     return value
 
 

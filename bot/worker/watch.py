@@ -3,11 +3,12 @@ whose report is the same as last time.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from bot.backends.base import AttemptReport, Backend, TaskReport
-from bot.clock import SECOND, Clock
+from bot.clock import MINUTE, SECOND, Clock
 from bot.core.states import Observation, State
 from bot.core.trials import Trial
 from bot.store import commits, experiments
@@ -16,6 +17,8 @@ from bot.store.schema import Attempt
 from bot.worker.each import Each
 
 _LOST_AFTER = 10 * SECOND
+_TIME_TO_GO = 2 * MINUTE
+"""How long an overdue attempt may take to end before it is given up."""
 _log = logging.getLogger(__name__)
 
 
@@ -49,7 +52,7 @@ class Watch:
         if known == report:
             return
         with self._database.write() as tx:
-            experiments.observe(tx, attempt.id, report.seen)
+            experiments.observe(tx, attempt.id, _judged(attempt, report.seen))
             for task in report.tasks:
                 self._see_task(tx, attempt.id, task)
             if report.tasks:
@@ -84,10 +87,15 @@ class Watch:
         self._each.do(overdue, _name, self._end_one)
 
     def _end_one(self, attempt: Attempt) -> None:
-        reason = f"stayed in “{State(attempt.state).label}” longer than it may"
-        if attempt.launching_at is not None:
-            self._backend.cancel(attempt.backend_id, reason)
-        self._end(attempt, reason)
+        """End an overdue attempt. What the backend has keeps its place until it is gone, or had its time to go."""
+        reason = _overdue(attempt)
+        if attempt.launching_at is None or attempt.cancel_sent_at is not None:
+            self._end(attempt, reason)
+            return
+        self._backend.cancel(attempt.backend_id, reason)
+        now = self._clock.now()
+        with self._database.write() as tx:
+            experiments.change(tx, attempt.id, cancel_sent_at=now, deadline=now + _TIME_TO_GO)
 
     def _end(self, attempt: Attempt, reason: str) -> None:
         _log.warning("attempt %s: %s", attempt.backend_id, reason)
@@ -97,6 +105,18 @@ class Watch:
     def _forget(self, active: Iterable[str]) -> None:
         self._written = {key: report for key, report in self._written.items() if key in active}
         self._unknown_since = {key: at for key, at in self._unknown_since.items() if key in active}
+
+
+def _overdue(attempt: Attempt) -> str:
+    return f"stayed in “{State(attempt.state).label}” longer than it may"
+
+
+def _judged(attempt: Attempt, seen: Sequence[Observation]) -> Sequence[Observation]:
+    """Return what was seen; an end that nobody but this station asked for is the platform's fault."""
+    is_ours = attempt.cancel_sent_at is not None and attempt.cancel_reason is None
+    if not is_ours or not seen or seen[-1].state is not State.CANCELLED:
+        return seen
+    return [*seen[:-1], replace(seen[-1], state=State.ERROR)]
 
 
 def _summary(report: AttemptReport) -> dict[str, object]:

@@ -50,8 +50,13 @@ class Workload:
         capabilities: Capabilities,
         *,
         refuses_unused_images: bool = False,
+        builds_images: bool = False,
     ) -> None:
-        """`refuses_unused_images`: what names an image does not run where none can be used (UNUSED_IMAGES)."""
+        """`refuses_unused_images`: what names an image does not run where none can be used (UNUSED_IMAGES).
+
+        `builds_images`: those of a Dockerfile are built (IMAGE_BUILDS).
+        """
+        self._builds_images = builds_images
         self._data_dir, self._web_url = data_dir, web_url
         self._git, self._machines, self._capabilities = git, machines, capabilities
         self._refuses_unused_images = refuses_unused_images
@@ -135,6 +140,11 @@ class Workload:
                 raise Refused(
                     f"the config names the image `{name}`, and this bot has nothing to run it with (CONTAINERS)"
                 )
+        elif image.dockerfile is not None and not self._builds_images:
+            raise Refused(
+                f"this bot builds no images (IMAGE_BUILDS): build {image.dockerfile} elsewhere, and name the image by"
+                " `container`"
+            )
         elif image.dockerfile is None:
             try:
                 Reference.of(image.name, image.registry_url)

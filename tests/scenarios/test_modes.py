@@ -1,5 +1,6 @@
 """Experiments of several tasks, matrices and searches on the whole road; and what code of a branch may not have."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -249,4 +250,56 @@ def test_two_experiments_never_share_a_gpu(tmp_path: Path, clock: ManualClock) -
         backend.succeed(backend.submissions[0])
         road.wait(1)
         assert [backend.specs[one].gpus for one in backend.submissions] == [(0,), (1,), (0,)]
+        road.close()
+
+
+# Places
+
+
+def test_an_overdue_experiment_keeps_its_place_until_it_is_gone(tmp_path: Path, clock: ManualClock) -> None:
+    capacity = Capacity(cpus=8, memory_mb=8000, gpus=1)
+    backend = Stubborn(clock, capacity)
+    machines = Machines({"gpu": Machine("gpu", cpus=1, memory_mb=1000, gpus=1)}, "gpu", capacity)
+    with DevHub(tmp_path / "hub", clock) as hub:
+        road = Road(tmp_path, hub, clock, backend, machines=machines)
+        road.repository(workflow(MATRIX))
+        road.settle()
+        [first] = backend.submissions
+        backend.wait_for(first, "for ever")
+        road.wait(1)
+
+        road.wait(3601)
+        assert backend.cancelled
+        assert backend.submissions == [first], "the one GPU is still in use"
+
+        backend.let_go(first)
+        road.wait(1)
+        assert len(backend.submissions) == 2
+        reasons = [attempt.reason for attempt in road.attempts() if attempt.backend_id == first]
+        assert reasons == ["stayed in “Provisioning” longer than it may"]
+        assert next(attempt.state for attempt in road.attempts() if attempt.backend_id == first) == "error"
+        road.close()
+
+
+class Stubborn(ScriptedBackend):
+    """What it is told to end takes its time."""
+
+    def cancel(self, attempt_id: str, reason: str) -> None:
+        self.cancelled.setdefault(attempt_id, reason)
+
+    def let_go(self, attempt_id: str) -> None:
+        reason = self.cancelled.pop(attempt_id)
+        super().cancel(attempt_id, reason)
+
+
+def test_an_image_is_not_built_where_nobody_said_so(tmp_path: Path, clock: ManualClock) -> None:
+    backend = ScriptedBackend(clock)
+    backend.capabilities = replace(backend.capabilities, images="podman 5")
+    with DevHub(tmp_path / "hub", clock) as hub:
+        road = Road(tmp_path, hub, clock, backend)
+        step = "name: fit\ncommand: experiment.run_single_node\nparams: {command: python t.py, useDockerfile: true}\n"
+        repository, sha = road.repository(workflow(step))
+        road.settle()
+        assert "builds no images (IMAGE_BUILDS)" in hub.check(repository, sha, "w / fit").output.title
+        assert backend.submissions == []
         road.close()

@@ -1,6 +1,7 @@
 """`search` of a step `hyperparameters.run`: what is tried, what is measured, how far."""
 
 import re
+from collections.abc import Mapping as AnyMapping
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
@@ -12,7 +13,7 @@ from bot.core.config.section import KEY, Loc, Reading, Section, named, wrong
 from bot.core.config.values import Duration, choice, whole
 from bot.core.search import PARAMS, Goal, Pruner, Sampler, Search, SpaceError, command, grid_size
 from bot.core.series import Source
-from bot.core.space import MAX_CHOICES, Distribution, parse, scalar
+from bot.core.space import MAX_CHOICES, Choice, Distribution, parse, scalar
 from bot.core.space import choice as choice_of
 
 MAX_PARAMETERS = 50
@@ -133,7 +134,7 @@ def read_search(block: SearchBlock, reading: Reading, loc: Loc) -> Search | None
         return None
     if block.sampler is Sampler.GRID:
         trials = _on_grid(block, reading, loc)
-    if not trials:
+    if not trials or not _is_small(block.space, trials, reading, loc):
         return None
     source, metric = block.metric
     if source is Source.CUSTOM and block.pruner not in (None, Pruner.NONE):
@@ -173,3 +174,23 @@ def check_command(template: str, search: Search, reading: Reading, loc: Loc) -> 
         command(template, dict.fromkeys(search.space, 0))
     except SpaceError as error:
         reading.error(str(error), error.hint, reading.value_at(*loc))
+
+
+MAX_WRITTEN = 16 << 20
+"""Bytes of parameters that all trials of a search may be written with: each stands in a file and in a row."""
+_NUMBER = 24
+
+
+def _is_small(space: AnyMapping[str, Distribution], trials: int, reading: Reading, loc: Loc) -> bool:
+    widest = sum(len(name) + _width(distribution) for name, distribution in space.items())
+    if trials * widest <= MAX_WRITTEN:
+        return True
+    message = f"{trials} trials with up to {widest} characters of parameters are too much to write down"
+    reading.error(message, "Try fewer, or name long values by short words.", reading.value_at(*loc, "trials"))
+    return False
+
+
+def _width(distribution: Distribution) -> int:
+    if isinstance(distribution, Choice):
+        return max(len(str(option)) for option in distribution.options)
+    return _NUMBER

@@ -1,5 +1,7 @@
 """`hyperparameters.run` with a search that the config declares."""
 
+import re
+
 import pytest
 
 from bot.core.config import Registry, SearchParams
@@ -284,6 +286,13 @@ def test_a_space_has_a_limit() -> None:
     loaded = read(step(space="\n".join(f"              p{n}: int(1, 2)" for n in range(50)).lstrip()))
 
     assert [problem.message for problem in loaded.errors] == ["More than 50 parameters"]
+
+
+def test_what_all_trials_would_write_down_has_a_limit() -> None:
+    words = ", ".join(f'"{"x" * 400}{n}"' for n in range(2))
+    space = "\n".join(f"              p{n}: [{words}]" for n in range(10)).lstrip()
+    loaded = read(re.sub(r"trials: \d+", "trials: 9000", step(space=space)))
+    assert "are too much to write down" in " ".join(problem.message for problem in loaded.errors)
 
 
 def test_a_grid_that_is_smaller_than_the_trials_ends_the_search_earlier_with_a_warning() -> None:
