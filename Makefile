@@ -18,7 +18,7 @@ demo: $(VENV)/.demo-installed
 
 # --- for developers ------------------------------------------------------------------------------------------
 
-# By stages, each with a budget on two cores: check 1 minute, unit 1, service 7, long 2. The last one keeps to its
+# By stages, each with a budget on two cores: check 1 minute, unit 1, service 8, long 2. The last one keeps to its
 # budget by itself: what it has no time for is told as skipped, with the reason.
 test: check unit service
 	$(MAKE) long BUDGET=120
@@ -33,9 +33,9 @@ check: $(VENV)/.dev-installed
 unit: $(VENV)/.dev-installed
 	$(PYTEST) -n 2 --dist loadfile -m "not service and not slow and not hypothesis and not long"
 
-# Properties over generated input; what starts servers, git, supervisors and the demo.
+# Properties over generated input; what starts servers, git, supervisors and the demo. Three at a time: they wait a lot.
 service: $(VENV)/.dev-installed
-	$(PYTEST) -n 2 -m "(service or slow or hypothesis) and not long" --durations=10
+	$(PYTEST) -n 3 -m "(service or slow or hypothesis) and not long" --durations=10
 
 # Long forms: more seeds, more bytes, more kills. All of them, unless a BUDGET in seconds is given.
 long: $(VENV)/.dev-installed

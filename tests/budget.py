@@ -21,3 +21,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(
             f"NOT RUN for want of time: {spent:.0f} s of this stage's {budget:.0f} s were spent; `make long` runs it"
         )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the demo, which takes longer than all else: the others fit beside it."""
+    items.sort(key=lambda item: item.path.name != "test_demo.py")

@@ -116,13 +116,15 @@ def _killed_after(seconds: float, process: subprocess.Popen[bytes]) -> Iterator[
         process.kill()
 
     timer = Timer(seconds, kill)
-    timer.start()
+    timer.daemon = True  # a program that is told to end while this begins must not wait for it
     try:
+        timer.start()
         yield is_over
     finally:
         timer.cancel()
         # A timer that has just gone off must not kill the next child under this one's name.
-        timer.join()
+        if timer.ident is not None:
+            timer.join()
 
 
 def _exchange(connection: socket.socket, line: bytes, descriptors: Sequence[int]) -> dict[str, Any]:

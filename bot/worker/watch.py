@@ -89,10 +89,11 @@ class Watch:
     def _end_one(self, attempt: Attempt) -> None:
         """End an overdue attempt. What the backend has keeps its place until it is gone, or had its time to go."""
         reason = _overdue(attempt)
-        if attempt.launching_at is None or attempt.cancel_sent_at is not None:
+        if attempt.launching_at is not None:
+            self._backend.cancel(attempt.backend_id, reason)
+        if attempt.handle is None or attempt.cancel_sent_at is not None:
             self._end(attempt, reason)
             return
-        self._backend.cancel(attempt.backend_id, reason)
         now = self._clock.now()
         with self._database.write() as tx:
             experiments.change(tx, attempt.id, cancel_sent_at=now, deadline=now + _TIME_TO_GO)

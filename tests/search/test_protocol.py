@@ -117,7 +117,8 @@ def test_a_search_of_event_files_finds_the_better_ones_and_stops_the_worse(tmp_p
         last = {line["number"]: line for line in one.lines()}
     assert [last[number]["state"] for number in range(8)] == ["complete"] * 6 + ["pruned"] * 2
     assert last[3]["value"] == pytest.approx(last[3]["params"]["x"] ** 2 + 0.2)
-    assert (last[3]["step"], last[7]["reason"]) == (4, "pruned at step 0")
+    assert last[3]["step"] == 4
+    assert last[7]["reason"].startswith("pruned at step ")
 
 
 def test_a_search_of_documents(tmp_path: Path) -> None:
