@@ -136,7 +136,7 @@ def left_over(lab: Lab, attempt_id: str, word: str) -> list[object]:
     named = [*processes_with(word), *processes_with(str(directory))]
     means = Order.read(directory).means
     parents = {Path(getattr(means, controller)) for controller in CONTROLLERS if getattr(means, controller)}
-    groups = [group for parent in parents for group in parent.glob(f"*@{attempt_id}@*")]
+    groups = [group for parent in parents for group in parent.glob(f"*{means.owner}*@{attempt_id}@*")]
     return [*ours, *named, *_at_work_in(directory), *groups]
 
 

@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import tarfile
+import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -41,12 +42,13 @@ FILES = {
 
 
 @pytest.fixture(scope="session")
-def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def podman() -> Iterator[Path]:
     """A podman whose images and containers all lie below a directory of ours: nothing is left on the machine."""
     missing = [name for name in ("podman", "runc", "busybox") if shutil.which(name) is None]
     if missing or os.getuid() != 0:
         pytest.skip(f"containers need {', '.join(missing) or 'root'}: apt-get install podman runc busybox-static")
-    place = tmp_path_factory.mktemp("podman")
+    # Not below pytest's own directory: podman takes no runroot of more than 50 characters.
+    place = Path(tempfile.mkdtemp(prefix="podman-"))
     registries = place / "registries.conf"
     registries.write_text('[[registry]]\nlocation = "127.0.0.1"\ninsecure = true\n')
     program = place / "podman"
@@ -59,6 +61,7 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     _make_image(program, place)
     yield program
     subprocess.run([program, "rm", "--all", "--force", "--time", "0"], check=False, capture_output=True)
+    shutil.rmtree(place, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
