@@ -10,8 +10,7 @@ from tests.backends.contract import EveryModeContract
 from tests.backends.lab import Lab
 from tests.backends.modes import SEVERAL, laboratory
 
-# On one worker: they look for their processes by name among all of the machine.
-pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.xdist_group("test_modes")]
+pytestmark = [pytest.mark.service, pytest.mark.slow]
 
 
 @pytest.fixture

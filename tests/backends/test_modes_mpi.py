@@ -13,8 +13,7 @@ from bot.core.states import State
 from tests.backends.lab import Lab, eventually, processes_with
 from tests.backends.modes import MPIRUN, inside, laboratory, left_over, mpi, needs_mpi, run_dir, with_our_environment
 
-# On one worker: they look for their processes by name among all of the machine.
-pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.xdist_group("test_modes_mpi")]
+pytestmark = [pytest.mark.service, pytest.mark.slow]
 
 TRAIN = """
 import array, os, socket, sys

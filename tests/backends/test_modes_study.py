@@ -15,8 +15,7 @@ from bot.core.states import State
 from tests.backends.lab import Lab, eventually, processes_with
 from tests.backends.modes import laboratory, left_over, run_dir, story, with_our_environment
 
-# On one worker: they look for their processes by name among all of the machine.
-pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.xdist_group("test_modes_study")]
+pytestmark = [pytest.mark.service, pytest.mark.slow]
 
 TUNE = """
 import os, time
