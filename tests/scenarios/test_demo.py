@@ -11,7 +11,8 @@ import pytest
 from bot.core.states import WAY
 from tests.scenarios.processes import running_on
 
-pytestmark = [pytest.mark.service, pytest.mark.slow]
+# On one worker: all of these look at one demo, in one directory.
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.xdist_group("demo")]
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / ".demo" / "for-tests"
