@@ -36,7 +36,7 @@ unit: $(VENV)/.dev-installed
 # Properties over generated input; what starts servers, git, supervisors and the demo. Three at a time: they wait a lot.
 # What fails is tried once more, and the report says so (RERUN): these are real processes on a machine that others use too.
 service: $(VENV)/.dev-installed
-	$(PYTEST) -n 3 --dist loadgroup --reruns 1 -m "(service or slow or hypothesis) and not long" --durations=10
+	$(PYTEST) -n 3 --dist loadfile --reruns 1 -m "(service or slow or hypothesis) and not long" --durations=10
 
 # Long forms: more seeds, more bytes, more kills. All of them, unless a BUDGET in seconds is given.
 long: $(VENV)/.dev-installed
