@@ -28,7 +28,11 @@ from bot.storage.kept import KeptFiles
 from bot.store.database import Database
 from bot.vault import Vault
 from bot.web.server import create_web
+from bot.worker.answer import Answer
+from bot.worker.build import Builder
 from bot.worker.collect import Collect
+from bot.worker.configs import Configs
+from bot.worker.conversation import Conversation
 from bot.worker.intake import Intake
 from bot.worker.keep import Keep
 from bot.worker.launch import Launch
@@ -42,6 +46,8 @@ from bot.worker_sign import WorkerSign
 
 _FETCHES = 4
 """Repositories whose code is fetched at the same time."""
+_WRITERS = 8
+"""Installations that are written to at the same time."""
 
 
 class AlreadyRunning(Exception):
@@ -60,10 +66,11 @@ class App:
         backend: Backend,
         reader: MetricsReader | None = None,
         pool: Executor | None = None,
+        writers: Executor | None = None,
     ) -> None:
         """`reader` is handed in by those who share one; a reader of its own is closed with the rest.
 
-        Code is fetched in `pool`, by default four threads of its own.
+        Code is fetched in `pool`, by default four threads of its own; GitHub is told things in `writers`, eight.
         """
         self.settings, self.clock, self.database = settings, clock, database
         self.machines, self.backend = machines, backend
@@ -71,7 +78,7 @@ class App:
         self._kept = _kept(settings)
         self._closing = ExitStack()
         self._closing.callback(database.close)
-        self._reader, self._pool = reader, pool
+        self._reader, self._pool, self._writers = reader, pool, writers
 
     def close(self) -> None:
         """Close every connection and end the metrics reader. Experiments go on running."""
@@ -107,7 +114,8 @@ class App:
     def stations(self) -> list[Station]:
         """Return the stations of the road, in its order."""
         settings, database, clock, backend = self.settings, self.database, self.clock, self.backend
-        credentials = Credentials(settings.app_id, settings.private_key, settings.api_url, clock)
+        pacer = Pacer(clock)
+        credentials = make_credentials(settings, clock, pacer)
         git = GitCache(settings.data_dir / "git", settings.web_url)
         workload = Workload(
             settings.data_dir,
@@ -120,15 +128,28 @@ class App:
         )
         reader = self._reader or self._own_reader()
         pictures = PictureStore(settings.data_dir / "images", reader)
-        forge = Forge(credentials, Pacer(clock), clock)
+        forge = Forge(credentials, pacer, clock)
         self._closing.callback(forge.close)
+        builder = Builder(
+            database, clock, Configs(git, credentials), forge, workload, builds_drafts=settings.builds_drafts
+        )
+        conversation = Conversation(database, clock, forge, builder)
         return [
-            Intake(database, clock, git, credentials, workload),
+            Intake(database, clock, builder),
+            Answer(database, clock, forge, conversation, settings.command_role),
             Launch(database, clock, backend, git, credentials, self._pool or self._own_pool(), self._vault),
             Watch(database, clock, backend),
             Collect(database, clock, backend, reader, pictures, self._vault),
             Keep(database, clock, backend, self._kept),
-            Report(database, clock, forge, _renderer(), settings, backend.capabilities),
+            Report(
+                database,
+                clock,
+                forge,
+                _renderer(),
+                settings,
+                backend.capabilities,
+                self._writers or self._own_writers(),
+            ),
             Sweep(database, clock, settings.data_dir, settings.retention_days, settings.keep_workspaces_days),
         ]
 
@@ -141,6 +162,11 @@ class App:
         pool = Pool(_FETCHES, "fetch")
         self._closing.callback(pool.shutdown, wait=False, cancel_futures=True)
         return pool
+
+    def _own_writers(self) -> Executor:
+        writers = Pool(_WRITERS, "tell")
+        self._closing.callback(writers.shutdown, wait=False, cancel_futures=True)
+        return writers
 
     def worker(self) -> Worker:
         """Return the worker. Raises AlreadyRunning when another one has this DATA_DIR."""
@@ -162,6 +188,19 @@ def _kept(settings: Settings) -> KeptFiles | None:
 def _renderer() -> Renderer:
     """Return the one there is: its templates take half a second to compile, and every bot of a process has the same."""
     return Renderer(FileSystemLoader(TEMPLATES))
+
+
+def make_credentials(settings: Settings, clock: Clock, pacer: Pacer | None = None) -> Credentials:
+    """Return the App's credentials. A key that lies in a file may be replaced there while we run."""
+    path = settings.private_key_path
+    return Credentials(
+        settings.app_id,
+        settings.private_key,
+        settings.api_url,
+        clock,
+        pacer,
+        read_again=lambda: None if path is None else path.read_text(),
+    )
 
 
 def make_reader() -> MetricsReader:

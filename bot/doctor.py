@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 
 import yaml
 
-from bot.app import make_backend
+from bot.app import make_backend, make_credentials
 from bot.backends.base import BackendUnavailable
 from bot.backends.machines import Machines, MachinesError
 from bot.backends.sandbox import SYSTEM_PATH
 from bot.clock import Clock
-from bot.forge.credentials import Credentials
 from bot.forge.diagnosis import Finding, diagnose
 from bot.resources import MANIFEST
 from bot.settings import Settings, SettingsError, read
@@ -52,7 +51,7 @@ def line(finding: Finding) -> str:
 
 def _github(settings: Settings, clock: Clock) -> Iterator[Finding]:
     manifest = yaml.safe_load(MANIFEST.read_text())
-    credentials = Credentials(settings.app_id, settings.private_key, settings.api_url, clock)
+    credentials = make_credentials(settings, clock)
     try:
         yield from diagnose(credentials, manifest["default_permissions"], manifest["default_events"])
     finally:

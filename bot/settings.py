@@ -15,6 +15,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from bot.core.permission import Permission
 from bot.vault import KeyMalformed, Vault
 
 BACKENDS = ("local",)
@@ -22,6 +23,7 @@ IMAGES = ("auto", "public", "off")
 NETWORKS = ("auto", "private", "shared")
 ENGINES = ("none", "podman", "docker")
 UNUSED_IMAGES = ("say", "refuse")
+_COMMAND_ROLES = tuple(str(role) for role in Permission if role is not Permission.NONE)
 _PRIVATE_NAMES = (".local", ".localhost", ".internal", ".lan", ".home.arpa", ".test")
 _URL = re.compile(r"https?://[A-Za-z0-9._~%:\[\]/!$&()*+,;=-]+")
 _ARCHIVE = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9](/[A-Za-z0-9!_.*'()/-]*)?")
@@ -53,6 +55,7 @@ class Settings:
 
     app_id: int
     private_key: str = field(repr=False)
+    private_key_path: Path | None = field(repr=False)
     webhook_secrets: tuple[str, ...] = field(repr=False)
     data_dir: Path
     database_url: str = field(repr=False)
@@ -75,6 +78,8 @@ class Settings:
     archive: Archive | None = None
     s3_endpoint_url: str | None = None
     s3_region: str = "us-east-1"
+    command_role: Permission = Permission.WRITE
+    builds_drafts: bool = True
     dataset_cache_gb: int = 100
     allow_private_sources: bool = False
 
@@ -124,12 +129,13 @@ class _Reader:
         settings = Settings(
             app_id=self._app_id(),
             private_key=self._private_key(),
+            private_key_path=self._private_key_path(),
             webhook_secrets=self._webhook_secrets(),
             data_dir=data_dir,
             database_url=self._text("DATABASE_URL", f"sqlite:///{data_dir / 'experiment-ci.sqlite3'}"),
             public_url=self._url("PUBLIC_URL", _own_url(host, port)),
             api_url=self._url("GITHUB_API_URL", "https://api.github.com"),
-            web_url=self._url("GITHUB_WEB_URL", "https://github.com"),
+            web_url=self._web_url(),
             backend=self._choice("BACKEND", "local", BACKENDS),
             host=host,
             port=port,
@@ -148,10 +154,18 @@ class _Reader:
             s3_region=self._text("S3_REGION", "us-east-1"),
             dataset_cache_gb=self._gigabytes("DATASET_CACHE_GB", "100"),
             allow_private_sources=self._switch("ALLOW_PRIVATE_SOURCES"),
+            command_role=Permission(self._choice("COMMAND_ROLE", "write", _COMMAND_ROLES)),
+            builds_drafts=self._choice("DRAFTS", "run", ("run", "wait")) == "run",
         )
         if self._problems:
             raise SettingsError(self._problems)
         return settings
+
+    def _web_url(self) -> str:
+        """GitHub Enterprise Server has its API below its own address (`https://HOST/api/v3`): one says the other."""
+        api = self._text("GITHUB_API_URL", "").rstrip("/")
+        own = api.removesuffix("/api/v3") if api.endswith("/api/v3") else "https://github.com"
+        return self._url("GITHUB_WEB_URL", own)
 
     def _text(self, name: str, default: str) -> str:
         return self._environ.get(name, "").strip() or default
@@ -187,6 +201,12 @@ class _Reader:
         except (OSError, UnicodeDecodeError) as error:
             self._problems.append(f"GITHUB_PRIVATE_KEY_PATH cannot be read: {error}; {how}.")
             return ""
+
+    def _private_key_path(self) -> Path | None:
+        """Return where the key is read from again when GitHub refuses it: it may have been replaced."""
+        path = self._environ.get("GITHUB_PRIVATE_KEY_PATH", "").strip()
+        is_used = path and not self._environ.get("GITHUB_PRIVATE_KEY", "").strip()
+        return Path(path).expanduser().absolute() if is_used else None
 
     def _checked_key(self, pem: str, name: str, how: str) -> str:
         try:

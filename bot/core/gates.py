@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from difflib import SequenceMatcher
 from enum import StrEnum
@@ -89,6 +89,37 @@ class Gate:
         """`<source>:<metric>`, as in the config and in the check's name."""
         return f"{self.source}:{self.metric}"
 
+    @property
+    def rule(self) -> tuple[object, ...]:
+        """What decides its verdict: two gates of the same rule always agree."""
+        return (
+            self.source,
+            self.metric,
+            self.target,
+            self.aggregate,
+            self.precision,
+            self.round,
+            self.only_pulls,
+            self.if_not_found,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the gate as JSON-able values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Gate":
+        """Return the gate that `to_json` wrote."""
+        return cls(
+            **{
+                **value,
+                "source": Source(value["source"]),
+                "target": Range(**value["target"]),
+                "round": Rounding(value["round"]),
+                "if_not_found": IfNotFound(value["if_not_found"]),
+            }
+        )
+
 
 class Verdict(StrEnum):
     """What a gate says. All but `PASSED` and `NOT_ON_PUSH` keep a merge button shut."""
@@ -98,6 +129,7 @@ class Verdict(StrEnum):
     FAILED = "failed"
     NOT_EVALUATED = "not evaluated"
     CANCELLED = "cancelled"
+    REMOVED = "removed"
     NOT_ON_PUSH = "only on pull requests"
 
 
@@ -106,7 +138,8 @@ class GateResult:
     """A gate's verdict with what a person needs to believe it.
 
     `value` is what was compared (aggregated, rounded), None when there is none; `found` lists candidates when
-    the metric's name was ambiguous or absent; `reason` is one sentence.
+    the metric's name was ambiguous or absent; `reason` is one sentence. `base` is the branch whose rule it is, where
+    that differs from the commit's own.
     """
 
     gate: Gate
@@ -114,6 +147,7 @@ class GateResult:
     value: float | None = None
     reason: str = ""
     found: tuple[str, ...] = field(default=())
+    base: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,13 @@
 """The plan: what an event means for a config. Values in, values out; nothing is started here."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from bot.core.config import AnyParams, Config, EventKind, Workflow
+from bot.core.limits import Limits, for_strangers
+from bot.core.permission import Permission
 
 
 @dataclass(frozen=True)
@@ -13,12 +16,35 @@ class Policy:
 
     `default_branch` is built without being asked for; others must be selected by a filter or a pull request.
     `secrets` are the names that the default branch's config gives to experiments, `pulls_write_storage` tells whether
-    it lets other code than its own write to the project's storage.
+    it lets other code than its own write to the project's storage. `strangers` are the limits of code from outside.
     """
 
     default_branch: str
     secrets: frozenset[str] = frozenset()
     pulls_write_storage: bool = False
+    command_role: Permission | None = None
+    trusted_bots: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    strangers: Limits = field(default_factory=lambda: for_strangers(None))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the repository's row keeps of it: what is asked without reading the config again."""
+        return {"limits": self.limits.to_json(), "command_role": self.command_role}
+
+    @classmethod
+    def of(cls, default_branch: str, config: Config | None) -> "Policy":
+        """Return what the default branch's config allows; None where it has none that can be read."""
+        if config is None:
+            return cls(default_branch)
+        return cls(
+            default_branch,
+            config.secret_names(),
+            config.pulls_write_storage,
+            config.command_role,
+            config.trusted_bots,
+            config.limits,
+            for_strangers(config),
+        )
 
 
 @dataclass(frozen=True)
@@ -26,13 +52,15 @@ class Trigger:
     """Why we plan. `ref` is the full ref that was pushed, or the *base* of a pull request or merge group.
 
     A pull request is matched by its base branch: were it matched by its own, its author could name it past a gate.
-    `changed` is None when the list of changed paths is not known: then everything may have changed.
+    `changed` is None when the list of changed paths is not known: then everything may have changed. `asked` are the
+    workflows that a person asks for by name.
     """
 
     kind: EventKind
     ref: str
     number: int = 0
     changed: Sequence[str] | None = None
+    asked: frozenset[str] = frozenset()
 
     @property
     def branch(self) -> str | None:
@@ -47,22 +75,35 @@ class Trigger:
 
 @dataclass(frozen=True)
 class Grants:
-    """What a run may have: these secrets; storage that keeps what it writes. `is_default_branch`: the code is its."""
+    """What a run may have: these secrets; storage that keeps what it writes; no more than `limits`.
+
+    `is_default_branch`: the code is its. `is_trusted` False: somebody from outside wrote it, and it was approved.
+    """
 
     secrets: frozenset[str]
     keeps_storage: bool
     is_default_branch: bool
+    is_trusted: bool = True
+    limits: Limits = field(default_factory=Limits)
 
 
-def grants(config: Config, policy: Policy, trigger: Trigger) -> Grants:
+def grants(config: Config, policy: Policy, trigger: Trigger, *, is_trusted: bool = True) -> Grants:
     """Return what the runs of `config` may have.
 
-    Only what was pushed to the default branch decides by itself. Everything else (a branch, a pull request, a merge
-    group, a tag) may have what the default branch's config allows: nobody gives a right to himself.
+    Only what stands on the default branch decides by itself. Everything else (a branch, a pull request, a merge
+    group, a tag) may have what the default branch's config allows: nobody gives a right to himself. Code from outside
+    has nothing but its commands.
     """
-    if trigger.kind is EventKind.PUSHES and trigger.branch == policy.default_branch:
-        return Grants(config.secret_names(), keeps_storage=True, is_default_branch=True)
-    return Grants(policy.secrets, keeps_storage=policy.pulls_write_storage, is_default_branch=False)
+    if not is_trusted:
+        return Grants(
+            frozenset(), keeps_storage=False, is_default_branch=False, is_trusted=False, limits=policy.strangers
+        )
+    is_pushed = trigger.kind in (EventKind.PUSHES, EventKind.COMMAND)
+    if is_pushed and trigger.branch == policy.default_branch:
+        return Grants(config.secret_names(), keeps_storage=True, is_default_branch=True, limits=config.limits)
+    return Grants(
+        policy.secrets, keeps_storage=policy.pulls_write_storage, is_default_branch=False, limits=policy.limits
+    )
 
 
 class Decision(StrEnum):
@@ -81,6 +122,10 @@ class PlannedRun:
     position: int
     decision: Decision
     reason: str = ""
+
+    @property
+    def is_run(self) -> bool:
+        return self.decision is Decision.RUN
 
 
 @dataclass(frozen=True)
@@ -103,15 +148,28 @@ def is_watched(policy: Policy, trigger: Trigger) -> bool:
     return True
 
 
-def plan(config: Config, policy: Policy, trigger: Trigger) -> Plan:
-    """Decide every workflow of `config` for `trigger`."""
-    runs = tuple(_decide(workflow, position, policy, trigger) for position, workflow in enumerate(config.workflows))
-    is_selected = any(run.decision is Decision.RUN for run in runs)
-    return Plan(runs, is_selected or is_watched(policy, trigger))
+def plan(config: Config, policy: Policy, trigger: Trigger, *, wanted: Collection[str] = (), why_skip: str = "") -> Plan:
+    """Decide every workflow of `config` for `trigger`.
+
+    `wanted` are names of workflows that run whatever the config's own filters say: those that the base branch selects.
+    `why_skip` is a reason to skip all that would run: the commit's message asks for it.
+    """
+    runs = []
+    for position, workflow in enumerate(config.workflows):
+        chosen = _decide(workflow, position, policy, trigger, is_wanted=workflow.name in wanted)
+        if why_skip and chosen.is_run:
+            chosen = PlannedRun(workflow, position, Decision.SKIP, why_skip)
+        runs.append(chosen)
+    is_selected = any(run.is_run or run.reason == why_skip != "" for run in runs)
+    return Plan(tuple(runs), is_selected or is_watched(policy, trigger))
 
 
-def _decide(workflow: Workflow, position: int, policy: Policy, trigger: Trigger) -> PlannedRun:
+def _decide(workflow: Workflow, position: int, policy: Policy, trigger: Trigger, *, is_wanted: bool) -> PlannedRun:
+    if trigger.kind is EventKind.COMMAND:
+        return _decide_command(workflow, position, trigger)
     triggers = workflow.triggers
+    if is_wanted:
+        return PlannedRun(workflow, position, Decision.RUN)
     if triggers.events == frozenset({EventKind.COMMAND}):
         return PlannedRun(workflow, position, Decision.SILENT)
     reason = _why_not(workflow, policy, trigger)
@@ -120,6 +178,13 @@ def _decide(workflow: Workflow, position: int, policy: Policy, trigger: Trigger)
     # A required check must conclude on every pull request and merge group, or it would block for ever.
     waits_for_us = trigger.kind in (EventKind.PULL_REQUESTS, EventKind.MERGE_QUEUE)
     return PlannedRun(workflow, position, Decision.SKIP if waits_for_us else Decision.SILENT, reason)
+
+
+def _decide_command(workflow: Workflow, position: int, trigger: Trigger) -> PlannedRun:
+    """A person asked: filters say what runs by itself, so they have no say here."""
+    takes_commands = EventKind.COMMAND in workflow.triggers.events
+    is_asked = workflow.name in trigger.asked if trigger.asked else True
+    return PlannedRun(workflow, position, Decision.RUN if takes_commands and is_asked else Decision.SILENT)
 
 
 def _why_not(workflow: Workflow, policy: Policy, trigger: Trigger) -> str:

@@ -6,7 +6,7 @@ GitHub's rules (docs: "Generating a JSON Web Token for a GitHub App", "Generatin
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from bot.clock import MINUTE, SECOND, Clock
-from bot.forge.errors import ForgeError, Retry, Unauthorized, clock_offset, from_answer
+from bot.forge.errors import ForgeError, Limited, Retry, Unauthorized, clock_offset, from_answer
+from bot.forge.pacing import APP, Pacer
 
 USER_AGENT = "experiment-ci"
 TIMEOUT = 10
@@ -46,14 +47,25 @@ class Credentials:
     """The App's key and the tokens it bought, cached per installation. Any thread may ask.
 
     `private_key` is the PEM's text, or the key read from it already (reading checks it, which takes 50 ms); ValueError
-    (without the text) when it is no RSA key. `api_url` may have a path.
+    (without the text) when it is no RSA key. `api_url` may have a path. `read_again` returns the PEM as it is kept now:
+    it is asked when GitHub refuses the key, which may have been replaced meanwhile.
     """
 
-    def __init__(self, app_id: int, private_key: str | RSAPrivateKey, api_url: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        app_id: int,
+        private_key: str | RSAPrivateKey,
+        api_url: str,
+        clock: Clock,
+        pacer: Pacer | None = None,
+        read_again: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self.app_id = app_id
         self.api_url = api_url.rstrip("/")
         self._key = _rsa_key(private_key)
-        self._clock = clock
+        self._read_again = read_again
+        self._clock, self._pacer = clock, pacer or Pacer(clock)
+        self._offset = 0.0
         self._session = requests.Session()
         self._session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/vnd.github+json"})
         self._tokens: dict[tuple[int, int | None], _Token] = {}
@@ -64,8 +76,11 @@ class Credentials:
         return f"<Credentials of App {self.app_id}>"
 
     def jwt(self) -> str:
-        """Return a fresh JWT of the App, good for nine minutes: an exact ten fail when our clock is ahead."""
-        now = self._clock.now() // SECOND
+        """Return a fresh JWT of the App, good for nine minutes: an exact ten fail when our clock is ahead.
+
+        Its times are GitHub's: a clock that is known to be off is corrected.
+        """
+        now = round(self._clock.now() / SECOND - self._offset)
         claims = {"iat": now - _BACKDATED, "exp": now + _JWT_LIFE, "iss": str(self.app_id)}
         return jwt.encode(claims, self._key, algorithm="RS256")
 
@@ -110,7 +125,45 @@ class Credentials:
         return answer.data
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> "Answer":
-        """Ask GitHub as the App and return whatever it answers. Raises Retry when it was not reached."""
+        """Ask GitHub as the App and return whatever it answers. Raises Retry when it was not reached, or is not to be.
+
+        A refusal that teaches us GitHub's time, or that our key was replaced, is followed by one more try.
+        """
+        if wait := self._pacer.closed_for(APP):
+            raise Limited(f"The App has to wait {wait:.1f} s.", wait)
+        answer = self._ask(method, path, body)
+        if answer.status == 401 and (self._learned_the_time(answer) or self._has_another_key()):
+            answer = self._ask(method, path, body)
+        refusal = from_answer(answer.status, answer.headers, answer.data, self._clock.now(), is_post=False)
+        if isinstance(refusal, Limited):
+            self._pacer.limited(APP, refusal.after)
+        elif answer.status < 500:
+            self._pacer.answered(APP)
+        return answer
+
+    def _learned_the_time(self, answer: "Answer") -> bool:
+        """Take GitHub's time for ours where they differ by more than is forgiven; tell whether that is new."""
+        measured = answer.clock_offset
+        if measured is None or abs(measured - self._offset) <= TOLERABLE_OFFSET:
+            return False
+        self._offset = measured if abs(measured) > TOLERABLE_OFFSET else 0.0
+        _log.error("This machine's clock is off by %+.0f s: set it (NTP). GitHub's own is used meanwhile.", measured)
+        return True
+
+    def _has_another_key(self) -> bool:
+        """Read the key again, as rotating it leaves it; tell whether it is another one than we have."""
+        try:
+            text = self._read_again()
+            key = None if text is None else _rsa_key(text)
+        except (OSError, ValueError):
+            return False
+        if key is None or key.public_key() == self._key.public_key():
+            return False
+        self._key = key
+        _log.warning("GitHub refused the App's private key; the one that is kept now is used from here on.")
+        return True
+
+    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> "Answer":
         bearer = self.jwt()
 
         def authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:

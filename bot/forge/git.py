@@ -35,6 +35,7 @@ LARGEST_CODE = 2048 * MIB
 """Bytes that one commit's files may have together, and that one download may take."""
 _LAST_SECOND = 253_402_300_799
 """Of the year 9999, where calendars end."""
+_LONGEST_MESSAGE = 1 << 16
 _NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]+")
 
 
@@ -65,11 +66,15 @@ class RepositoryId:
 
 @dataclass(frozen=True)
 class CommitInfo:
-    """What a report says of a commit. `committed_at` is in microseconds, and only what the committer claims."""
+    """What a report says of a commit. `committed_at` is in microseconds, and only what the committer claims.
+
+    `message` is all of it, its first line (`subject`) included.
+    """
 
     subject: str
     author: str
     committed_at: int
+    message: str = ""
 
 
 class GitCache:
@@ -157,10 +162,12 @@ class GitCache:
         """Return the commit's subject, author and time (0 where it claims none); fetches it when it is not there."""
         bare = self.bare(repository, token)
         bare.fetch_commit(sha)
-        output = bare.git.run("log", "-1", "--no-show-signature", "--encoding=UTF-8", "--format=%ct%x00%an%x00%s", sha)
-        seconds, author, subject = output.removesuffix(b"\n").split(b"\0", 2)
+        form = "--format=%ct%x00%an%x00%s%x00%B"
+        output = bare.git.run("log", "-1", "--no-show-signature", "--encoding=UTF-8", form, sha)
+        seconds, author, subject, message = output.removesuffix(b"\n").split(b"\0", 3)
         is_date = seconds.isdigit() and int(seconds) <= _LAST_SECOND
-        return CommitInfo(_text(subject), _text(author), int(seconds) * SECOND if is_date else 0)
+        committed_at = int(seconds) * SECOND if is_date else 0
+        return CommitInfo(_text(subject), _text(author), committed_at, _text(message[:_LONGEST_MESSAGE]))
 
     def url(self, repository: RepositoryId) -> str:
         """Return what git fetches from. Raises GitError for a name that GitHub would not give."""

@@ -1,26 +1,24 @@
 """When an installation may be written to: GitHub's manners, our own caps below its limits, and obedience.
 
-GitHub allows 80 content-creating requests a minute and 500 an hour per installation, may change both without notice,
-and asks for a second between writes where there are many. An experiment's end is not many: it is one check, a few
-gates, the roll-up and the comment. So a short burst may go at once and what follows goes at one a second; a burst of
-ten and one a second are together never more than seventy in any minute, which is our cap of the minute
-(docs/decisions/0020-forge.md).
+GitHub asks for a second between writes, allows 80 content-creating requests a minute and 500 an hour per installation,
+and may change all of that without notice (docs: "Rate limits for the REST API"). We keep to one a second, 70 a minute,
+450 an hour (docs/decisions/0020-forge.md).
 
 All is in memory: after a restart the caps start afresh, and GitHub's own word (`limited`) is what protects it then.
 """
 
 import threading
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bot.clock import Clock
 
-BURST = 10
-"""Writes that may go at once after a quiet time."""
-PER_SECOND = 1.0
-"""Writes a second after that."""
+APP = 0
+"""The line of what the App asks as itself; installations have GitHub's ids, which are positive."""
+CAPS = ((1, 1.0), (70, 60.0), (450, 3600.0))
+"""Writes that may lie in so many seconds."""
 PER_HOUR = 450
-"""Writes in any hour."""
 PROGRESS_PER_HOUR = 300
 """Where progress stops, so that final states always find room in the hour."""
 _HOUR = 3600.0
@@ -31,13 +29,8 @@ _LONGEST_PAUSE = 60.0
 
 @dataclass
 class _Line:
-    """What is remembered of one installation; times are the clock's monotonic seconds.
+    """What is remembered of one installation; times are the clock's monotonic seconds."""
 
-    `next_write` is when the next write would be due if all had kept their distance (the generic cell rate algorithm):
-    one number says as much as a bucket of tokens and its last filling.
-    """
-
-    next_write: float = 0.0
     writes: deque[float] = field(default_factory=lambda: deque(maxlen=PER_HOUR))
     closed_until: float = 0.0
     paused_until: float = 0.0
@@ -48,8 +41,8 @@ class _Line:
 class Pacer:
     """Says when. Never waits itself, and what one installation does never slows another. Any thread may call it."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, caps: Sequence[tuple[int, float]] = CAPS) -> None:
+        self._clock, self._caps = clock, caps
         self._lines: dict[int, _Line] = {}
         self._lock = threading.Lock()
 
@@ -57,9 +50,10 @@ class Pacer:
         """Return 0 when a write may go now, else the seconds to wait. Progress leaves a third of the hour free."""
         with self._lock:
             line, now = self._line(installation), self._clock.monotonic()
-            burst = line.next_write - (BURST - 1) / PER_SECOND
-            room = self._room(line, PROGRESS_PER_HOUR if is_progress else PER_HOUR)
-            return _wait(max(line.closed_until, line.paused_until, burst, room), now)
+            room = max((_room(line, count, seconds) for count, seconds in self._caps), default=0.0)
+            if is_progress:
+                room = max(room, _room(line, PROGRESS_PER_HOUR, _HOUR))
+            return _wait(max(line.closed_until, line.paused_until, room), now)
 
     def may_read(self, installation: int) -> float:
         """Return 0 when a read may go now, else the seconds to wait."""
@@ -75,9 +69,7 @@ class Pacer:
     def wrote(self, installation: int) -> None:
         """Remember a write, whatever came of it: GitHub counts those that failed too."""
         with self._lock:
-            line, now = self._line(installation), self._clock.monotonic()
-            line.next_write = max(line.next_write, now) + 1 / PER_SECOND
-            line.writes.append(now)
+            self._line(installation).writes.append(self._clock.monotonic())
 
     def answered(self, installation: int) -> None:
         """Remember that GitHub is well: the next trouble starts with a short wait again."""
@@ -109,10 +101,10 @@ class Pacer:
     def _line(self, installation: int) -> _Line:
         return self._lines.setdefault(installation, _Line())
 
-    @staticmethod
-    def _room(line: _Line, cap: int) -> float:
-        """Return when fewer than `cap` writes will lie in the hour behind us."""
-        return line.writes[-cap] + _HOUR if len(line.writes) >= cap else 0.0
+
+def _room(line: _Line, count: int, seconds: float) -> float:
+    """Return when fewer than `count` writes will lie in the `seconds` behind us."""
+    return line.writes[-count] + seconds if len(line.writes) >= count else 0.0
 
 
 def _wait(until: float, now: float) -> float:

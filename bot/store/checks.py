@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import ColumnElement, exists, func, or_, select, update
 from sqlalchemy.orm import aliased
 
 from bot.store.database import Transaction
-from bot.store.schema import Check, Comment, Commit, Repository
+from bot.store.schema import Check, Comment, Commit, Installation, Repository
 
 
 @dataclass(frozen=True)
@@ -50,29 +50,69 @@ def _newest(tx: Transaction, commit_id: int) -> Sequence[Check]:
 
 
 @dataclass(frozen=True)
-class PendingCheck:
-    """A check that GitHub has yet to be told of, and where it stands."""
+class DueCheck:
+    """A check that GitHub has yet to be told of: what decides when, and no more. Its words may be long.
 
-    check: Check
-    commit: Commit
-    repository: Repository
+    `is_told_as_far_as_seen`: what a glance at the list shows has been told already.
+    """
+
+    id: int
+    installation_id: int
+    is_final: bool
+    is_told_as_far_as_seen: bool
+    told_at: int | None
+    not_before: int
+    sending_at: int | None
 
 
-def pending(tx: Transaction) -> list[PendingCheck]:
-    """Return every check whose desired view GitHub has not been told.
+def due(tx: Transaction) -> list[DueCheck]:
+    """Return every check whose desired view GitHub has not been told, and can be.
 
     The newest check of a name governs, by GitHub's own time: a generation waits until the one before it is there.
     """
     older = aliased(Check)
     before = (older.commit_id == Check.commit_id, older.name == Check.name, older.generation < Check.generation)
     query = (
-        select(Check, Commit, Repository)
+        select(
+            Check.id,
+            Repository.installation_id,
+            Check.is_final,
+            func.coalesce(Check.told_headline == Check.headline, False),
+            Check.told_at,
+            Check.not_before,
+            Check.sending_at,
+        )
         .join(Commit, Check.commit_id == Commit.id)
         .join(Repository, Commit.repository_id == Repository.id)
-        .where(Check.is_pending, ~exists().where(*before, older.is_pending))
+        .where(Check.is_pending, ~exists().where(*before, older.is_pending), *_can_be_told())
         .order_by(Check.id)
     )
-    return [PendingCheck(check, commit, repository) for check, commit, repository in tx.execute(query)]
+    return [DueCheck(row[0], row[1], bool(row[2]), bool(row[3]), row[4], row[5], row[6]) for row in tx.execute(query)]
+
+
+def _can_be_told() -> tuple[ColumnElement[bool], ...]:
+    """A repository that is closed to us, or whose installation is suspended or removed, hears nothing."""
+    gone = or_(Installation.suspended_at.is_not(None), Installation.removed_at.is_not(None))
+    silent = select(Installation.github_id).where(gone)
+    return Repository.closed.is_(None), Repository.installation_id.not_in(silent)
+
+
+@dataclass(frozen=True)
+class PendingCheck:
+    """A check with its place."""
+
+    check: Check
+    commit: Commit
+    repository: Repository
+
+
+def get(tx: Transaction, check_id: int) -> PendingCheck:
+    """Return a check with its place."""
+    query = select(Check, Commit, Repository).join(Commit, Check.commit_id == Commit.id)
+    check, commit, repository = tx.execute(
+        query.join(Repository, Commit.repository_id == Repository.id).where(Check.id == check_id)
+    ).one()
+    return PendingCheck(check, commit, repository)
 
 
 def told(tx: Transaction, check: Check, github_id: int, now: int) -> None:
@@ -95,6 +135,17 @@ def change(tx: Transaction, check_id: int, **values: object) -> None:
     tx.execute(update(Check).where(Check.id == check_id).values(**values))
 
 
+def by_github_id(tx: Transaction, commit_id: int, github_id: int) -> Check | None:
+    """Return a commit's check by GitHub's id of it."""
+    return tx.scalar(select(Check).where(Check.commit_id == commit_id, Check.github_id == github_id))
+
+
+def is_newest(tx: Transaction, check: Check) -> bool:
+    """Tell whether no newer check of its name is there, or about to be."""
+    newer = (Check.commit_id == check.commit_id, Check.name == check.name, Check.generation > check.generation)
+    return tx.scalar(select(Check.id).where(*newer).limit(1)) is None
+
+
 def desire_comment(tx: Transaction, repository_id: int, number: int, body: str, digest: str, is_final: bool) -> None:
     """Make the pull request's sticky comment want `body`."""
     row = tx.scalar(select(Comment).where(Comment.repository_id == repository_id, Comment.number == number))
@@ -108,6 +159,12 @@ def desire_comment(tx: Transaction, repository_id: int, number: int, body: str, 
     tx.flush()
 
 
+def suspect_comment(tx: Transaction, repository_id: int, number: int, github_id: int) -> bool:
+    """Have a comment looked at again if it is ours; tell whether it is."""
+    where = (Comment.repository_id == repository_id, Comment.number == number, Comment.github_id == github_id)
+    return bool(tx.execute(update(Comment).where(*where).values(looked_at=0)).rowcount)  # type: ignore[attr-defined]
+
+
 def has_comment(tx: Transaction, repository_id: int, number: int) -> bool:
     """Tell whether the pull request has our comment, or is about to."""
     where = (Comment.repository_id == repository_id, Comment.number == number)
@@ -115,22 +172,48 @@ def has_comment(tx: Transaction, repository_id: int, number: int) -> bool:
 
 
 @dataclass(frozen=True)
+class DueComment:
+    """A comment that is not yet on its pull request as it should be: what decides when."""
+
+    id: int
+    installation_id: int
+    told_at: int | None
+    not_before: int
+    sending_at: int | None
+
+
+def due_comments(tx: Transaction) -> list[DueComment]:
+    """Return every comment that GitHub has not been told as it should be, and can be."""
+    query = (
+        select(Comment.id, Repository.installation_id, Comment.told_at, Comment.not_before, Comment.sending_at)
+        .join(Repository, Comment.repository_id == Repository.id)
+        .where(Comment.is_pending, *_can_be_told())
+        .order_by(Comment.id)
+    )
+    return [DueComment(*row) for row in tx.execute(query)]
+
+
+@dataclass(frozen=True)
 class PendingComment:
-    """A comment that is not yet on its pull request as it should be."""
+    """A comment with its place."""
 
     comment: Comment
     repository: Repository
 
 
-def pending_comments(tx: Transaction) -> list[PendingComment]:
-    """Return every comment that GitHub has not been told as it should be."""
-    query = (
-        select(Comment, Repository)
-        .join(Repository, Comment.repository_id == Repository.id)
-        .where(Comment.is_pending)
-        .order_by(Comment.id)
-    )
-    return [PendingComment(comment, repository) for comment, repository in tx.execute(query)]
+def get_comment(tx: Transaction, comment_id: int) -> PendingComment:
+    """Return a comment with its place."""
+    query = select(Comment, Repository).join(Repository, Comment.repository_id == Repository.id)
+    comment, repository = tx.execute(query.where(Comment.id == comment_id)).one()
+    return PendingComment(comment, repository)
+
+
+def lose_comment(tx: Transaction, comment: Comment, *, is_made_again: bool) -> None:
+    """Remember that GitHub has the comment no more. It is made again once; then somebody means it."""
+    values: dict[str, object] = {"github_id": None, "sending_at": None, "told_hash": None, "healed": comment.healed + 1}
+    if not is_made_again:
+        values |= {"told_hash": comment.desired_hash, "refused": "it was deleted"}
+    tx.execute(update(Comment).where(Comment.id == comment.id).values(is_pending=is_made_again, **values))
 
 
 def told_comment(tx: Transaction, comment: Comment, github_id: int, now: int) -> None:
@@ -158,7 +241,9 @@ def of_commit(tx: Transaction, commit_id: int) -> Sequence[Check]:
 
 
 def count_pending(tx: Transaction) -> int:
-    """Return how many checks and comments wait to be told."""
-    checks = tx.scalar(select(func.count()).select_from(Check).where(Check.is_pending)) or 0
-    comments = tx.scalar(select(func.count()).select_from(Comment).where(Comment.is_pending)) or 0
-    return checks + comments
+    """Return how many checks and comments wait to be told, and can be."""
+    of_check = select(func.count()).select_from(Check).join(Commit, Check.commit_id == Commit.id)
+    of_check = of_check.join(Repository, Commit.repository_id == Repository.id).where(Check.is_pending, *_can_be_told())
+    of_comment = select(func.count()).select_from(Comment).join(Repository, Comment.repository_id == Repository.id)
+    of_comment = of_comment.where(Comment.is_pending, *_can_be_told())
+    return (tx.scalar(of_check) or 0) + (tx.scalar(of_comment) or 0)

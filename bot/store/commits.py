@@ -1,20 +1,20 @@
 """Repositories, their commits, and which pull request had which head."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import case, select, update
 
 from bot.core import events
 from bot.store.database import Transaction
-from bot.store.schema import Commit, Pull, PullHead, Repository
+from bot.store.schema import Commit, Demand, Head, Pull, PullHead, Repository, Run
 
 
-def see_repository(tx: Transaction, seen: events.Repository) -> Repository:
+def see_repository(tx: Transaction, seen: events.Repository, now: int) -> Repository:
     """Return the row of a repository, brought up to what the event says of it (it may have moved)."""
     row = tx.scalar(select(Repository).where(Repository.github_id == seen.github_id))
     if row is None:
-        row = Repository(github_id=seen.github_id)
+        row = Repository(github_id=seen.github_id, seen_at=now)
         tx.add(row)
     row.installation_id = seen.installation_id
     row.owner, row.name = seen.owner, seen.name
@@ -23,12 +23,37 @@ def see_repository(tx: Transaction, seen: events.Repository) -> Repository:
     return row
 
 
-def follow_repository(tx: Transaction, seen: events.Repository) -> bool:
-    """Bring the row of a repository up to what the event says, if there is one; tell whether there is."""
-    is_known = tx.scalar(select(Repository.id).where(Repository.github_id == seen.github_id)) is not None
-    if is_known:
-        see_repository(tx, seen)
-    return is_known
+def find_repository(tx: Transaction, github_id: int) -> Repository | None:
+    """Return a repository by GitHub's id, None where nothing was ever run for it."""
+    return tx.scalar(select(Repository).where(Repository.github_id == github_id))
+
+
+def see_head(tx: Transaction, repository_id: int, ref: str, sha: str | None, pushed_at: int) -> None:
+    """Remember where a branch stands (None: nowhere), unless something newer is known by GitHub's own time."""
+    row = tx.scalar(select(Head).where(Head.repository_id == repository_id, Head.ref == ref))
+    if row is None:
+        row = Head(repository_id=repository_id, ref=ref, pushed_at=0, sha=None)
+        tx.add(row)
+    # Of a deletion and a push within one of GitHub's seconds the push stands: nothing that is wanted is stopped.
+    if pushed_at > row.pushed_at or (pushed_at == row.pushed_at and (sha is not None or row.sha is None)):
+        row.sha, row.pushed_at = sha, pushed_at
+    tx.flush()
+
+
+def head_of(tx: Transaction, repository_id: int, ref: str) -> str | None:
+    """Return where a branch stands, None where it is gone or was never heard of."""
+    return tx.scalar(select(Head.sha).where(Head.repository_id == repository_id, Head.ref == ref))
+
+
+def find(tx: Transaction, github_id: int, sha: str) -> Commit | None:
+    """Return a commit by its repository (GitHub's id) and SHA, None where we do not know it."""
+    query = select(Commit).join(Repository, Commit.repository_id == Repository.id)
+    return tx.scalar(query.where(Repository.github_id == github_id, Commit.sha == sha))
+
+
+def has_runs(tx: Transaction, commit_id: int) -> bool:
+    """Tell whether any workflow ran, or was skipped, at a commit."""
+    return tx.scalar(select(Run.id).where(Run.commit_id == commit_id).limit(1)) is not None
 
 
 def see_commit(
@@ -44,8 +69,16 @@ def see_commit(
     return row
 
 
-def see_pull(tx: Transaction, repository_id: int, number: int, sha: str, is_open: bool, updated_at: str) -> Pull:
-    """Return the row of a pull request, brought up to an event's word if that is the newest.
+def see_pull(
+    tx: Transaction,
+    repository_id: int,
+    number: int,
+    sha: str,
+    is_open: bool,
+    updated_at: str,
+    facts: Mapping[str, object],
+) -> Pull:
+    """Return the row of a pull request, brought up to an event's word (`facts` too) if that is the newest.
 
     GitHub's times have whole seconds. Of a closing and another event in one second the other stands: to run what
     nobody needs costs a little, not to run what a merge waits for blocks it for ever.
@@ -56,8 +89,43 @@ def see_pull(tx: Transaction, repository_id: int, number: int, sha: str, is_open
         tx.add(row)
     if updated_at > row.updated_at or (updated_at == row.updated_at and is_open):
         row.head_sha, row.is_open, row.updated_at = sha, is_open, updated_at
+        for name, value in facts.items():
+            setattr(row, name, value)
     tx.flush()
     return row
+
+
+def find_pull(tx: Transaction, repository_id: int, number: int) -> Pull | None:
+    """Return a pull request as its newest event told it, None where none did."""
+    return tx.scalar(select(Pull).where(Pull.repository_id == repository_id, Pull.number == number))
+
+
+def pull_at(tx: Transaction, repository_id: int, sha: str) -> int | None:
+    """Return the number of an open pull request that has this head, None where none has."""
+    where = (Pull.repository_id == repository_id, Pull.head_sha == sha, Pull.is_open)
+    return tx.scalars(select(Pull.number).where(*where).order_by(Pull.number).limit(1)).first()
+
+
+def branches_at(tx: Transaction, repository_id: int, sha: str) -> list[str]:
+    """Return the branches that stood at this commit when we last heard of them."""
+    refs = tx.scalars(select(Head.ref).where(Head.repository_id == repository_id, Head.sha == sha))
+    return [ref.removeprefix("refs/heads/") for ref in refs if ref.startswith("refs/heads/")]
+
+
+def see_demands(
+    tx: Transaction, commit_id: int, number: int, base_branch: str, base_sha: str, steps: list[Any]
+) -> None:
+    """Remember what a base branch asks of a commit. A pull request has one base: that of before asks no more."""
+    rows = tx.scalars(select(Demand).where(Demand.commit_id == commit_id, Demand.number == number)).all()
+    for old in rows:
+        if number and old.base_branch != base_branch:
+            tx.delete(old)
+    row = next((one for one in rows if one.base_branch == base_branch), None)
+    if row is None:
+        row = Demand(commit_id=commit_id, number=number, base_branch=base_branch)
+        tx.add(row)
+    row.base_sha, row.steps = base_sha, steps
+    tx.flush()
 
 
 def see_pull_head(tx: Transaction, commit: Commit, number: int, base_branch: str, updated_at: str) -> None:
@@ -93,6 +161,28 @@ def touch(tx: Transaction, commit_id: int) -> None:
 def with_news(tx: Transaction, limit: int) -> Sequence[Commit]:
     """Return commits whose desired checks are to be worked out again, oldest first."""
     return tx.scalars(select(Commit).where(Commit.has_news).order_by(Commit.id).limit(limit)).all()
+
+
+def pulls_with_news(tx: Transaction, limit: int) -> Sequence[Pull]:
+    """Return pull requests whose comment is to be worked out again for a reason that is not in a commit."""
+    return tx.scalars(select(Pull).where(Pull.news > 0).order_by(Pull.id).limit(limit)).all()
+
+
+def pull_caught_up(tx: Transaction, pull: Pull) -> None:
+    """Say that a pull request's comment has been worked out, with the news that `pull` was read with."""
+    tx.execute(update(Pull).where(Pull.id == pull.id, Pull.news == pull.news).values(news=0))
+
+
+def touch_pull(tx: Transaction, repository_id: int, number: int) -> None:
+    """Say that something which a pull request's comment tells has changed: on it, and on its head."""
+    row = find_pull(tx, repository_id, number)
+    if row is None:
+        return
+    row.news += 1
+    head = tx.scalar(select(Commit.id).where(Commit.repository_id == repository_id, Commit.sha == row.head_sha))
+    if head is not None:
+        touch(tx, head)
+    tx.flush()
 
 
 def caught_up(tx: Transaction, commit: Commit) -> None:

@@ -1,6 +1,6 @@
 """The inbox: webhook deliveries, each stored once, each processed once."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 
 from sqlalchemy import Connection, Dialect, delete, func, select, update
@@ -10,15 +10,15 @@ from bot.store.database import Transaction
 from bot.store.schema import Delivery
 
 
-def receive(connection: Connection, guid: str, event: str, body: bytes, now: int) -> bool:
+def receive(connection: Connection, guid: str, event: str, body: bytes, now: int, origin: str = "webhook") -> bool:
     """Store a verified delivery. Return False when its guid is here already: GitHub redelivers under the same."""
-    values = (guid, event, body, now, "received", "", 0, 0)
+    values = (guid, event, body, origin, now, "received", "", 0, 0)
     dialect = connection.dialect
     given = values if dialect.positional else dict(zip(_COLUMNS, values, strict=True))
     return connection.exec_driver_sql(_insert(dialect), given).rowcount == 1
 
 
-_COLUMNS = ("guid", "event", "body", "received_at", "state", "reason", "tries", "not_before")
+_COLUMNS = ("guid", "event", "body", "origin", "received_at", "state", "reason", "tries", "not_before")
 
 
 @cache
@@ -27,6 +27,22 @@ def _insert(dialect: Dialect) -> str:
     words = postgresql if dialect.name == "postgresql" else sqlite
     insert = words.insert(Delivery).on_conflict_do_nothing(index_elements=["guid"]).inline()
     return str(insert.compile(dialect=dialect, column_keys=list(_COLUMNS)))
+
+
+def known(tx: Transaction, guids: Collection[str]) -> set[str]:
+    """Return those guids that are here."""
+    return set(tx.scalars(select(Delivery.guid).where(Delivery.guid.in_(guids))))
+
+
+def find(tx: Transaction, guid: str) -> Delivery | None:
+    """Return a delivery by its guid."""
+    return tx.scalar(select(Delivery).where(Delivery.guid == guid))
+
+
+def look_again(tx: Transaction, delivery_id: int) -> None:
+    """Let a delivery be processed once more, from its beginning."""
+    values = {"state": "received", "reason": "", "tries": 0, "not_before": 0, "processed_at": None}
+    tx.execute(update(Delivery).where(Delivery.id == delivery_id).values(values))
 
 
 def waiting(tx: Transaction, now: int, limit: int) -> Sequence[Delivery]:

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, and_, or_, select, update
+from sqlalchemy import ColumnElement, Select, select, update
 
 from bot.core.ids import public_id
 from bot.core.states import FINAL, Observation, State, Transition, advance, deadline
@@ -16,11 +16,8 @@ from bot.store.schema import (
     Attempt,
     Commit,
     Experiment,
-    Pull,
-    PullHead,
     Repository,
     Run,
-    RunTrigger,
     Task,
     TransitionRow,
     TrialRow,
@@ -39,33 +36,6 @@ def new_public_id(now: int) -> str:
     hundred rows at once would have two alike.
     """
     return public_id(now, next(_entropy))
-
-
-def see_run(tx: Transaction, commit: Commit, workflow: str, position: int, skipped: str | None, now: int) -> Run:
-    """Return the run of a workflow at a commit, made at first sight.
-
-    A later event that selects a workflow takes an earlier `skipped` away; one that would skip it changes nothing.
-    """
-    row = tx.scalar(
-        select(Run).where(Run.repository_id == commit.repository_id, Run.sha == commit.sha, Run.workflow == workflow)
-    )
-    if row is None:
-        row = Run(public_id=new_public_id(now), repository_id=commit.repository_id, commit_id=commit.id)
-        row.sha, row.workflow, row.position, row.skipped = commit.sha, workflow, position, skipped
-        row.trust, row.created_at = "trusted", now
-        tx.add(row)
-    elif skipped is None:
-        row.skipped = None
-    tx.flush()
-    return row
-
-
-def see_trigger(tx: Transaction, run: Run, event: str, ref: str, number: int, now: int) -> None:
-    """Remember why a run exists."""
-    same = (RunTrigger.run_id == run.id, RunTrigger.event == event, RunTrigger.ref == ref, RunTrigger.number == number)
-    if tx.scalar(select(RunTrigger.id).where(*same)) is None:
-        tx.add(RunTrigger(run_id=run.id, event=event, ref=ref, number=number, created_at=now))
-        tx.flush()
 
 
 def find_experiment(tx: Transaction, run: Run, step: str, variant: str = "") -> Experiment | None:
@@ -109,8 +79,12 @@ def is_over(tx: Transaction, attempt_id: int) -> bool:
 
 
 def was_called_off(attempt: Attempt) -> bool:
-    """Tell whether an attempt's end was asked for, and it had not come to an end of its own before."""
-    return attempt.cancel_reason is not None and attempt.state not in (State.STOPPED, State.FAILED)
+    """Tell whether an attempt ended because nobody wanted it any more, before it had come to an end of its own.
+
+    What a person stopped stays stopped until a person asks for it again.
+    """
+    is_off = attempt.cancel_reason is not None and not attempt.cancelled_by
+    return is_off and attempt.state not in (State.STOPPED, State.FAILED)
 
 
 def observe(tx: Transaction, attempt_id: int, seen: Iterable[Observation]) -> list[Transition]:
@@ -282,29 +256,13 @@ def commit_of(tx: Transaction, attempt_id: int) -> int:
     return tx.scalars(query.where(Attempt.id == attempt_id)).one()
 
 
-def cancel_pull(tx: Transaction, pull: Pull, reason: str) -> int:
-    """Ask for the end of all that ran for a pull request and that nobody wants any more. Returns how many were asked.
+def call_off(tx: Transaction, which: ColumnElement[bool], reason: str, by: str = "") -> int:
+    """Ask for the end of the unfinished attempts at these experiments. Returns how many were asked.
 
-    A run is wanted while it is of the head of an open pull request that asked for it, and for ever if another event
-    did: a push to the default branch, a merge group.
+    `by` is the person who wants it; empty where nobody does, but the reason for them is gone.
     """
-    commits = select(PullHead.commit_id).where(
-        PullHead.repository_id == pull.repository_id, PullHead.number == pull.number
-    )
-    runs = select(Run.id).where(Run.commit_id.in_(commits), Run.id.not_in(_wanted()))
-    attempts = select(Attempt.id).join(Experiment).where(Experiment.run_id.in_(runs))
+    attempts = select(Attempt.id).join(Experiment).where(which)
     asked = tx.scalars(attempts.where(Attempt.state.not_in(_FINAL), Attempt.cancel_reason.is_(None))).all()
     for attempt_id in asked:
-        change(tx, attempt_id, cancel_reason=reason)
+        change(tx, attempt_id, cancel_reason=reason, cancelled_by=by)
     return len(asked)
-
-
-def _wanted() -> Select[int]:
-    same_pull = and_(Pull.repository_id == Run.repository_id, Pull.number == RunTrigger.number)
-    is_its_head = and_(Pull.is_open, Pull.head_sha == Run.sha)
-    return (
-        select(RunTrigger.run_id)
-        .join(Run, RunTrigger.run_id == Run.id)
-        .outerjoin(Pull, same_pull)
-        .where(or_(RunTrigger.event != "pull_request", is_its_head))
-    )

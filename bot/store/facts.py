@@ -4,26 +4,31 @@ Gates are evaluated here, each time, from the stored series: a pull request that
 gets its verdicts without a new run.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import select
 
+from bot.core.commands import Command, Verb
 from bot.core.config import Problem
-from bot.core.gates import Gate, GateResult, IfNotFound, Outcome, Range, Rounding, Source, evaluate
+from bot.core.demands import Demand, Demands, GateChange, changes, removed
+from bot.core.gates import GateResult, Source, Verdict
 from bot.core.report import (
     CommitFacts,
     EarlierCommit,
     ExperimentFacts,
+    HeldFacts,
     ImageFacts,
     ModelFacts,
     PortFacts,
     PullFacts,
+    PullLine,
+    RequestFacts,
     RunFacts,
     SearchFacts,
     TaskFacts,
+    WouldRun,
     metrics_of,
 )
 from bot.core.search import Goal
@@ -31,16 +36,31 @@ from bot.core.series import Series
 from bot.core.states import Observation, State
 from bot.core.trials import Trial
 from bot.core.trials import best as best_of
-from bot.store import checks, commits, experiments, metrics
+from bot.store import checks, commits, experiments, metrics, requests
 from bot.store.database import Transaction
-from bot.store.schema import Attempt, Commit, Experiment, Model, PullHead, Repository, Run, TransitionRow
+from bot.store.runs import TRUSTED
+from bot.store.schema import (
+    Attempt,
+    Commit,
+    Experiment,
+    Model,
+    Pull,
+    PullHead,
+    Repository,
+    Request,
+    Run,
+    TransitionRow,
+)
 from bot.store.settled import Settled
+from bot.store.verdicts import BaseGates, asked_of, demands_of, gate_results, gates_of
 
 Known = Settled[ExperimentFacts]
 """What commits have in common from one moment to the next: facts of attempts that are over."""
 
 _EARLIER = 10
 """How many earlier heads a pull request's comment tells of."""
+_ASKED = 5
+"""How many of the things that people asked for are told."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +103,19 @@ class Surroundings:
         return f"{self.public_url}/images/{attempt.picture}.png"
 
 
+NOWHERE = Surroundings(public_url="", web_url="", isolation="", is_isolated=True, shows_images=False)
+"""For those who want to know how things stand, and show no address."""
+
+
 def commit_facts(
     tx: Transaction, commit: Commit, repository: Repository, around: Surroundings, known: Known | None = None
 ) -> CommitFacts:
     """Return all that is to be said of a commit. `known` remembers, between two calls, what has settled."""
-    is_pull = tx.scalar(select(PullHead.id).where(PullHead.commit_id == commit.id).limit(1)) is not None
-    runs = tx.scalars(select(Run).where(Run.commit_id == commit.id).order_by(Run.position, Run.id)).all()
+    pulls, asked = _pulls(tx, commit), demands_of(tx, commit)
+    rows = tx.scalars(select(Run).where(Run.commit_id == commit.id).order_by(Run.position, Run.id)).all()
+    context = _Context(bool(pulls), asked, around, Settled() if known is None else known)
+    runs = tuple(_run(tx, run, context) for run in rows)
+    held = None if commit.held is None else _held(commit.held)
     return CommitFacts(
         full_name=f"{repository.owner}/{repository.name}",
         sha=commit.sha,
@@ -96,11 +123,105 @@ def commit_facts(
         config_path=commit.config_path,
         web_url=around.web_url,
         problems=tuple(Problem(**problem) for problem in commit.problems),
-        runs=tuple(_run(tx, run, is_pull, around, Settled() if known is None else known) for run in runs),
+        runs=_with_missing(runs, asked, is_held=held is not None),
+        held=held,
+        pulls=pulls,
+        changes=() if held is not None else tuple(_changes(tx, asked, rows)),
+        requests=tuple(map(_request, requests.told(tx, repository.id, [p.number for p in pulls], commit.sha, _ASKED))),
     )
 
 
-def _run(tx: Transaction, run: Run, is_pull: bool, around: Surroundings, known: Known) -> RunFacts:
+@dataclass(frozen=True)
+class _Context:
+    """What all experiments of one commit have in common."""
+
+    is_pull: bool
+    asked: tuple[Demands, ...]
+    around: Surroundings
+    known: Known
+
+
+def _pulls(tx: Transaction, commit: Commit) -> tuple[PullLine, ...]:
+    """Return the pull requests whose head the commit is, or was."""
+    query = (
+        select(PullHead, Pull)
+        .join(Pull, (Pull.repository_id == PullHead.repository_id) & (Pull.number == PullHead.number))
+        .where(PullHead.commit_id == commit.id)
+        .order_by(PullHead.number)
+    )
+    return tuple(
+        PullLine(head.number, head.base_branch, pull.is_open and pull.head_sha == commit.sha)
+        for head, pull in tx.execute(query)
+    )
+
+
+def _held(value: Mapping[str, Any]) -> HeldFacts:
+    return HeldFacts(**{**value, "would_run": tuple(WouldRun(**one) for one in value["would_run"])})
+
+
+def _changes(
+    tx: Transaction,
+    asked: Sequence[Demands],
+    rows: Sequence[Run],
+) -> Iterator[GateChange]:
+    """Yield the gates that differ from those of a base; where nothing ran, nothing is known to differ."""
+    if not rows:
+        return
+    written = {
+        (run.workflow, row.step): gates_of(row)
+        for run in rows
+        for row in tx.scalars(select(Experiment).where(Experiment.run_id == run.id))
+    }
+    for one in {demand.branch: demand for demand in asked}.values():
+        yield from changes(one, written)
+
+
+def _with_missing(runs: tuple[RunFacts, ...], asked: Sequence[Demands], *, is_held: bool) -> tuple[RunFacts, ...]:
+    """Return the runs with all names that a base asks for and the commit does not have, or not yet."""
+    have = {(run.workflow, x.step, x.variant if x.reports_each else "") for run in runs for x in run.experiments}
+    lacking: dict[str, list[ExperimentFacts]] = {}
+    for one in asked:
+        for demand in one.steps:
+            for variant in demand.variants:
+                name = (demand.workflow, demand.step, variant)
+                if name not in have:
+                    have.add(name)
+                    lacking.setdefault(demand.workflow, []).append(
+                        _missing(demand, variant, one.branch, is_held=is_held)
+                    )
+    known = tuple(replace(run, experiments=(*run.experiments, *lacking.pop(run.workflow, ()))) for run in runs)
+    return (*known, *(RunFacts(workflow, tuple(found), is_held=is_held) for workflow, found in lacking.items()))
+
+
+def _missing(demand: Demand, variant: str, branch: str, *, is_held: bool) -> ExperimentFacts:
+    """Return the name of an experiment that is not there, with those of its gates."""
+    waiting = (GateResult(gate, Verdict.WAITING) for gate in demand.gates)
+    gates = waiting if is_held else (removed(gate, branch) for gate in demand.gates)
+    return ExperimentFacts(
+        public_id="",
+        workflow=demand.workflow,
+        step=demand.step,
+        variant=variant,
+        state=State.CREATED,
+        gates=tuple(gates),
+        reports_each=bool(variant),
+        removed_from="" if is_held else branch,
+    )
+
+
+def _request(row: Request) -> RequestFacts:
+    return RequestFacts(row.sender, words_of(row), row.state == requests.DONE, row.answer, row.answered_at or 0)
+
+
+def words_of(row: Request) -> str:
+    """Return what somebody asked for, as one would write it."""
+    if not row.verb:
+        return str(row.names[0])
+    names = [] if row.source == "click" and row.verb == Verb.APPROVE else row.names
+    return str(Command(Verb(row.verb), tuple(names), row.settings))
+
+
+def _run(tx: Transaction, run: Run, context: _Context) -> RunFacts:
     """The newest attempts come in one query: a matrix has hundreds."""
     of_run = select(Experiment).where(Experiment.run_id == run.id).order_by(Experiment.position, Experiment.id)
     attempts = select(Attempt).join(Experiment).where(Experiment.run_id == run.id).order_by(Attempt.number)
@@ -108,17 +229,26 @@ def _run(tx: Transaction, run: Run, is_pull: bool, around: Surroundings, known: 
 
     def facts_of(row: Experiment) -> ExperimentFacts:
         attempt = newest.get(row.id)
+        asked = asked_of(context.asked, run.workflow, row.step)
         if attempt is None or attempt.kept_at is None:
-            return experiment_facts(tx, run, row, attempt, is_pull, around)
+            return experiment_facts(tx, run, row, attempt, context.is_pull, context.around, asked)
         # Its end, its metrics and what it left have been written down. People may yet close its page.
-        key = (attempt.backend_id, attempt.kept_at, row.view_token, is_pull, around)
-        return known.get(key, lambda: experiment_facts(tx, run, row, attempt, is_pull, around))
+        key = (attempt.backend_id, attempt.kept_at, row.view_token, context.is_pull, context.around, asked)
+        return context.known.get(
+            key, lambda: experiment_facts(tx, run, row, attempt, context.is_pull, context.around, asked)
+        )
 
     return RunFacts(run.workflow, tuple(facts_of(row) for row in tx.scalars(of_run).all()), skipped=run.skipped)
 
 
 def experiment_facts(
-    tx: Transaction, run: Run, experiment: Experiment, attempt: Attempt | None, is_pull: bool, around: Surroundings
+    tx: Transaction,
+    run: Run,
+    experiment: Experiment,
+    attempt: Attempt | None,
+    is_pull: bool,
+    around: Surroundings,
+    asked: BaseGates = (),
 ) -> ExperimentFacts:
     """Return an experiment with its newest attempt. One that was never tried (a skipped workflow) is CREATED."""
     params = experiment.params
@@ -128,8 +258,8 @@ def experiment_facts(
         step=experiment.step,
         variant=experiment.variant,
         state=State.CREATED,
-        gates=gate_results(tx, experiment, attempt, (), is_pull),
-        caveats=(*experiment.notes, *around.caveats),
+        gates=gate_results(tx, experiment, attempt, (), is_pull, asked),
+        caveats=(*experiment.notes, *_whose(run), *around.caveats),
         command=str(params.get("command") or ""),
         workdir=str(params.get("workdir") or "."),
         isolation=around.isolation,
@@ -139,7 +269,24 @@ def experiment_facts(
         reports_each=experiment.reports_each,
         variables=_variables(params),
     )
-    return base if attempt is None else _tried(tx, base, experiment, attempt, is_pull, around)
+    return base if attempt is None else _tried(tx, base, experiment, attempt, is_pull, around, asked)
+
+
+def _whose(run: Run) -> tuple[str, ...]:
+    """Return what a reader must know of code that comes from outside."""
+    if run.trust == TRUSTED or not run.trusted_by:
+        return ()
+    return (
+        f"it comes from outside and was approved by `{run.trusted_by}`: it runs without secrets and without network",
+    )
+
+
+def _given(attempt: Attempt) -> tuple[str, ...]:
+    """Return what a reader must know of variables that somebody gave in a command: the result is theirs, too."""
+    if not attempt.settings:
+        return ()
+    given = ", ".join(f"`{name}={value}`" for name, value in attempt.settings.items())
+    return (f"with {given}, as `{attempt.author}` asked for in a command",)
 
 
 def _variables(params: Mapping[str, Any]) -> dict[str, str]:
@@ -155,6 +302,7 @@ def _tried(
     attempt: Attempt,
     is_pull: bool,
     around: Surroundings,
+    asked: BaseGates,
 ) -> ExperimentFacts:
     search = _search(tx, attempt)
     best = None if search is None else best_of(search.trials, search.goal)
@@ -167,10 +315,10 @@ def _tried(
         state=State(attempt.state),
         reason=attempt.reason,
         timeline=_timeline(tx, attempt.id),
-        gates=gate_results(tx, experiment, attempt, judged, is_pull),
+        gates=gate_results(tx, experiment, attempt, judged, is_pull, asked),
         metrics=metrics_of(judged),
         metrics_read=attempt.metrics_read_at is not None,
-        caveats=(*base.caveats, *attempt.metrics_problems, *attempt.facts.get("remarks", ())),
+        caveats=(*_given(attempt), *base.caveats, *attempt.metrics_problems, *attempt.facts.get("remarks", ())),
         exit_code=attempt.exit_code,
         is_timed_out="timed out" in attempt.reason,
         peak_memory_mb=attempt.peak_memory_mb,
@@ -189,6 +337,8 @@ def _tried(
         peaks=metrics.peaks(tx, attempt.id),
         ports=tuple(_ports(experiment, attempt, around)),
         model=_model(tx, experiment, attempt, around),
+        settings=attempt.settings,
+        variables={**base.variables, **attempt.settings},
     )
 
 
@@ -280,51 +430,22 @@ def _timeline(tx: Transaction, attempt_id: int) -> tuple[Observation, ...]:
     return tuple(Observation(State(row.target), row.at, row.reason) for row in rows)
 
 
-def gates_of(experiment: Experiment) -> tuple[Gate, ...]:
-    """Return the gates of an experiment as its config had them."""
-    return tuple(
-        Gate(
-            **{
-                **gate,
-                "source": Source(gate["source"]),
-                "target": Range(**gate["target"]),
-                "round": Rounding(gate["round"]),
-                "if_not_found": IfNotFound(gate["if_not_found"]),
-            }
-        )
-        for gate in experiment.gates
-    )
-
-
-def gate_results(
-    tx: Transaction, experiment: Experiment, attempt: Attempt | None, series: Sequence[Series], is_pull: bool
-) -> tuple[GateResult, ...]:
-    """Return the verdicts of an experiment's gates as they stand."""
-    outcome, documents, problems = Outcome(State.CREATED), {}, []
-    if attempt is not None:
-        state = State(attempt.state)
-        # What a run left is read after its end: until then nothing is known of its metrics.
-        is_read = attempt.metrics_read_at is not None or state is not State.STOPPED
-        outcome = Outcome(state if is_read else State.NETWORK_TEARDOWN, attempt.reason)
-        documents = {name: json.loads(body) for name, body in metrics.documents(tx, attempt.id).items()}
-        problems = attempt.metrics_problems
-    return tuple(
-        evaluate(gate, series, documents, is_pull=is_pull, outcome=outcome, problems=problems)
-        for gate in gates_of(experiment)
-    )
-
-
 def pull_facts(
     tx: Transaction, number: int, repository: Repository, around: Surroundings, known: Known | None = None
-) -> PullFacts | None:
-    """Return a pull request with its head and the heads before it; None when it never had one with a config."""
+) -> PullFacts:
+    """Return a pull request with its head and the heads before it, and what people asked for there."""
     heads = commits.pull_heads(tx, repository.id, number)
-    if not heads:
-        return None
-    head = tx.get_one(Commit, heads[0].commit_id)
+    head = None if not heads else tx.get_one(Commit, heads[0].commit_id)
     earlier = tuple(_earlier(tx, row.commit_id) for row in heads[1 : _EARLIER + 1])
-    has_comment = checks.has_comment(tx, repository.id, number)
-    return PullFacts(number, commit_facts(tx, head, repository, around, known), earlier, has_comment)
+    asked = requests.told(tx, repository.id, [number], "" if head is None else head.sha, _ASKED)
+    return PullFacts(
+        number,
+        None if head is None else commit_facts(tx, head, repository, around, known),
+        earlier,
+        has_comment=checks.has_comment(tx, repository.id, number),
+        requests=tuple(map(_request, asked)),
+        wants_help=requests.wants_help(tx, repository.id, number),
+    )
 
 
 def _earlier(tx: Transaction, commit_id: int) -> EarlierCommit:

@@ -13,7 +13,7 @@ from bot.core.states import State
 from bot.core.trials import Trial, top
 from bot.store import experiments, metrics, models
 from bot.store.database import Transaction
-from bot.store.facts import aim_of, gate_results, judged_series
+from bot.store.facts import aim_of, judged_series
 from bot.store.models import ModelLine
 from bot.store.schema import (
     Attempt,
@@ -25,6 +25,7 @@ from bot.store.schema import (
     RunTrigger,
     TransitionRow,
 )
+from bot.store.verdicts import BaseGates, asked_of, demands_of, gate_results
 
 
 @dataclass(frozen=True)
@@ -263,7 +264,9 @@ def experiment_page(tx: Transaction, experiment_id: int, number: int | None = No
         notes=tuple(str(note) for note in (*experiment.notes, experiment.refusal) if note),
         asked=_asked(tx, run.id),
         attempts=tuple(_line(one) for one in attempts),
-        attempt=None if chosen is None else _attempt(tx, experiment, chosen, is_pull),
+        attempt=None
+        if chosen is None
+        else _attempt(tx, experiment, chosen, is_pull, asked_of(demands_of(tx, commit), run.workflow, experiment.step)),
     )
 
 
@@ -298,7 +301,7 @@ def _containers(ports: list[dict[str, int]] | None) -> tuple[int, ...]:
     return tuple(port["container"] for port in ports or ())
 
 
-def _attempt(tx: Transaction, experiment: Experiment, attempt: Attempt, is_pull: bool) -> AttemptPage:
+def _attempt(tx: Transaction, experiment: Experiment, attempt: Attempt, is_pull: bool, asked: BaseGates) -> AttemptPage:
     series = metrics.load(tx, attempt.id)
     search = _search(tx, attempt)
     of_best = () if search is None else search.series
@@ -322,7 +325,7 @@ def _attempt(tx: Transaction, experiment: Experiment, attempt: Attempt, is_pull:
         report=attempt.report,
         log_tail=attempt.log_tail,
         series=(*of_best, *series),
-        gates=gate_results(tx, experiment, attempt, judged, is_pull),
+        gates=gate_results(tx, experiment, attempt, judged, is_pull, asked),
         progress=attempt.progress,
         facts=attempt.facts,
         ports=_containers(attempt.spec.get("ports")) if attempt.state == State.RUNNING else (),

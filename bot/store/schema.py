@@ -23,7 +23,11 @@ def _id() -> Mapped[int]:
 
 
 class Delivery(Base):
-    """A webhook delivery as it came: the inbox. `state`: received, done, ignored, unreadable, failed."""
+    """A delivery as it came: the inbox. `state`: received, done, ignored, unreadable, failed.
+
+    `origin` says how it came: `webhook`, `fetched` (from GitHub's own log of deliveries), `scan` (made of what GitHub
+    showed when it was looked at).
+    """
 
     __tablename__ = "deliveries"
     __table_args__ = (Index("deliveries_by_state", "state", "not_before"),)
@@ -32,6 +36,7 @@ class Delivery(Base):
     guid: Mapped[str] = mapped_column(String(64), unique=True)
     event: Mapped[str] = mapped_column(String(100))
     body: Mapped[bytes]
+    origin: Mapped[str] = mapped_column(String(16), default="webhook")
     received_at: Mapped[int]
     state: Mapped[str] = mapped_column(String(16), default="received")
     reason: Mapped[str] = mapped_column(Text, default="")
@@ -40,8 +45,25 @@ class Delivery(Base):
     processed_at: Mapped[int | None]
 
 
+class Installation(Base):
+    """The App on an account, as the newest event or look told it. While it is suspended or removed, nothing is said."""
+
+    __tablename__ = "installations"
+
+    id: Mapped[int] = _id()
+    github_id: Mapped[int] = mapped_column(unique=True)
+    account: Mapped[str] = mapped_column(String(100))
+    suspended_at: Mapped[int | None]
+    removed_at: Mapped[int | None]
+    seen_at: Mapped[int]
+
+
 class Repository(Base):
-    """A repository: GitHub's id stays, everything else about it may change."""
+    """A repository: GitHub's id stays, everything else about it may change.
+
+    `closed` says why nothing can be told to it (deleted, archived, taken out of the installation), null while all is
+    well. `policy` is what its default branch's config said when that was last read. `seen_at` is when we first did.
+    """
 
     __tablename__ = "repositories"
 
@@ -52,10 +74,30 @@ class Repository(Base):
     name: Mapped[str] = mapped_column(String(100))
     is_private: Mapped[bool]
     default_branch: Mapped[str] = mapped_column(Text)
+    closed: Mapped[str | None] = mapped_column(String(32))
+    policy: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    seen_at: Mapped[int] = mapped_column(default=0)
+    scanned_at: Mapped[int] = mapped_column(default=0)
+
+
+class Head(Base):
+    """Where a branch stood when we last heard of it. `pushed_at` is GitHub's own time, in seconds."""
+
+    __tablename__ = "heads"
+    __table_args__ = (UniqueConstraint("repository_id", "ref"),)
+
+    id: Mapped[int] = _id()
+    repository_id: Mapped[int] = mapped_column(ForeignKey("repositories.id"))
+    ref: Mapped[str] = mapped_column(Text)
+    sha: Mapped[str | None] = mapped_column(String(40))
+    pushed_at: Mapped[int]
 
 
 class Commit(Base):
-    """A commit that has a config. `revision` grows with every change that its checks might show."""
+    """A commit that has a config, or whose base has one. `revision` grows with every change that its checks might show.
+
+    `held` says why nothing of it runs until somebody asks for it, and what would run then; null for all others.
+    """
 
     __tablename__ = "commits"
     __table_args__ = (
@@ -69,13 +111,18 @@ class Commit(Base):
     title: Mapped[str] = mapped_column(Text, default="")
     config_path: Mapped[str] = mapped_column(Text)
     problems: Mapped[list[Any]]
+    held: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     revision: Mapped[int] = mapped_column(default=1)
     has_news: Mapped[bool] = mapped_column(default=True)
+    looked_at: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[int]
 
 
 class Pull(Base):
-    """A pull request as the newest event told it, by GitHub's own time (`updated_at`): arrival says nothing."""
+    """A pull request as the newest event told it, by GitHub's own time (`updated_at`): arrival says nothing.
+
+    `news` counts what its comment has yet to tell beside what its commits have to.
+    """
 
     __tablename__ = "pulls"
     __table_args__ = (UniqueConstraint("repository_id", "number"),)
@@ -86,6 +133,11 @@ class Pull(Base):
     head_sha: Mapped[str] = mapped_column(String(40))
     is_open: Mapped[bool]
     updated_at: Mapped[str] = mapped_column(String(40))
+    base_branch: Mapped[str] = mapped_column(Text, default="")
+    author: Mapped[str] = mapped_column(String(110), default="")
+    is_fork: Mapped[bool] = mapped_column(default=False)
+    is_draft: Mapped[bool] = mapped_column(default=False)
+    news: Mapped[int] = mapped_column(default=0)
 
 
 class PullHead(Base):
@@ -105,10 +157,28 @@ class PullHead(Base):
     updated_at: Mapped[str] = mapped_column(String(40))
 
 
+class Demand(Base):
+    """What the config of a base branch asks of a commit that is to be merged, by a pull request or by the queue.
+
+    `number` is the pull request's, 0 for a merge group. `steps` are as `bot.core.demands` writes them.
+    """
+
+    __tablename__ = "demands"
+    __table_args__ = (UniqueConstraint("commit_id", "number", "base_branch"),)
+
+    id: Mapped[int] = _id()
+    commit_id: Mapped[int] = mapped_column(ForeignKey("commits.id"))
+    number: Mapped[int]
+    base_branch: Mapped[str] = mapped_column(Text)
+    base_sha: Mapped[str] = mapped_column(String(40))
+    steps: Mapped[list[Any]]
+
+
 class Run(Base):
     """A workflow at a commit, once, however many events ask for it. `skipped` says why it does not run, else null.
 
-    `trust`: trusted, untrusted, or approved (by whom, for which SHA).
+    `trust`: trusted, or approved (by whom, for which SHA); revoked, when another commit came since.
+    `concurrency` is the group whose turn it waits for, as `bot.core.turns` writes it.
     """
 
     __tablename__ = "runs"
@@ -125,11 +195,15 @@ class Run(Base):
     trust: Mapped[str] = mapped_column(String(16))
     trusted_by: Mapped[str | None] = mapped_column(String(100))
     trusted_sha: Mapped[str | None] = mapped_column(String(40))
+    concurrency: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[int]
 
 
 class RunTrigger(Base):
-    """Why a run exists: one row for each event that asked. `number` is the pull request's, 0 for none."""
+    """Why a run exists: one row for each event that asked. `number` is the pull request's, 0 for none.
+
+    `ended_at` is when the reason was gone: its branch deleted, its merge group destroyed, its turn taken by a new run.
+    """
 
     __tablename__ = "run_triggers"
     __table_args__ = (
@@ -142,6 +216,8 @@ class RunTrigger(Base):
     event: Mapped[str] = mapped_column(String(32))
     ref: Mapped[str] = mapped_column(Text)
     number: Mapped[int] = mapped_column(default=0)
+    author: Mapped[str] = mapped_column(String(110), default="")
+    ended_at: Mapped[int | None]
     created_at: Mapped[int]
 
 
@@ -176,6 +252,8 @@ class Attempt(Base):
 
     `progress` says what a provisioning attempt waits for, `facts` are what the backend found out about the run.
     `kept_at` is when its model was recorded and its artifacts archived, `removed_at` when its files were swept away.
+    `cancelled_by` is the person who stopped it, empty where only the reason for it was gone.
+    `author` caused it; `cause` says how (an event, a re-run, a command, a retry); `settings` were given in a command.
     """
 
     __tablename__ = "attempts"
@@ -201,6 +279,7 @@ class Attempt(Base):
     tries: Mapped[int] = mapped_column(default=0)
     not_before: Mapped[int] = mapped_column(default=0)
     cancel_reason: Mapped[str | None] = mapped_column(Text)
+    cancelled_by: Mapped[str] = mapped_column(String(110), default="")
     cancel_sent_at: Mapped[int | None]
     exit_code: Mapped[int | None]
     peak_memory_mb: Mapped[int | None]
@@ -215,6 +294,9 @@ class Attempt(Base):
     kept_at: Mapped[int | None]
     archive: Mapped[str | None] = mapped_column(Text)
     removed_at: Mapped[int | None]
+    author: Mapped[str] = mapped_column(String(110), default="")
+    cause: Mapped[str] = mapped_column(String(16), default="event")
+    settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_at: Mapped[int]
 
 
@@ -326,6 +408,8 @@ class Document(Base):
 class Check(Base):
     """A check run of ours: what it should show (`desired`) and what GitHub was last told.
 
+    `healed` counts how often GitHub showed something else than it was told and was told again.
+
     The row's id is the check run's `external_id`. `sending_at` is set before the request that creates it leaves and
     cleared by its answer: after a crash in between, GitHub is asked before anything is created again.
     `told_final` is set before a completed view leaves: what may have arrived is never opened again.
@@ -355,10 +439,14 @@ class Check(Base):
     not_before: Mapped[int] = mapped_column(default=0)
     refused: Mapped[str | None] = mapped_column(Text)
     refused_at: Mapped[int | None]
+    healed: Mapped[int] = mapped_column(default=0)
 
 
 class Comment(Base):
-    """The one sticky comment of a pull request, told like a check."""
+    """The one sticky comment of a pull request, told like a check.
+
+    `looked_at` is when it was last held against what GitHub shows; `healed` counts how often that was something else.
+    """
 
     __tablename__ = "comments"
     __table_args__ = (UniqueConstraint("repository_id", "number"), Index("comments_by_pending", "is_pending"))
@@ -377,6 +465,79 @@ class Comment(Base):
     not_before: Mapped[int] = mapped_column(default=0)
     refused: Mapped[str | None] = mapped_column(Text)
     refused_at: Mapped[int | None]
+    looked_at: Mapped[int] = mapped_column(default=0)
+    healed: Mapped[int] = mapped_column(default=0)
+
+
+class Request(Base):
+    """What a person asked for, by a command in a comment, a button, or the terminal.
+
+    `key` is its own name: nothing is done twice. `state`: waiting, done, refused. `answer` is for whoever asked.
+    `number` is the pull request's (0 for none), `sha` the commit's ("" until it is known).
+    `reaction` is what is to be put on the comment `comment_id`, `reacted_at` when that was done. `asked_at` is GitHub's
+    time of the comment: what began later was not meant. `ref` is the branch that the terminal names.
+    """
+
+    __tablename__ = "requests"
+    __table_args__ = (
+        UniqueConstraint("key"),
+        Index("requests_by_state", "state"),
+        Index("requests_by_place", "repository_id", "number"),
+        Index("requests_by_reaction", "reaction", "reacted_at"),
+    )
+
+    id: Mapped[int] = _id()
+    key: Mapped[str] = mapped_column(String(120))
+    repository_id: Mapped[int] = mapped_column(ForeignKey("repositories.id"))
+    number: Mapped[int]
+    sha: Mapped[str] = mapped_column(String(40))
+    verb: Mapped[str] = mapped_column(String(16))
+    names: Mapped[list[Any]]
+    settings: Mapped[dict[str, Any]]
+    source: Mapped[str] = mapped_column(String(16))
+    sender: Mapped[str] = mapped_column(String(110))
+    ref: Mapped[str] = mapped_column(Text, default="")
+    check_id: Mapped[int | None]
+    comment_id: Mapped[int | None]
+    state: Mapped[str] = mapped_column(String(16), default="waiting")
+    answer: Mapped[str] = mapped_column(Text, default="")
+    reaction: Mapped[str | None] = mapped_column(String(16))
+    reacted_at: Mapped[int | None]
+    tries: Mapped[int] = mapped_column(default=0)
+    not_before: Mapped[int] = mapped_column(default=0)
+    asked_at: Mapped[int]
+    created_at: Mapped[int]
+    answered_at: Mapped[int | None]
+
+
+class Comparison(Base):
+    """A commit beside another one, `reference_id`: its merge base, or what somebody named.
+
+    `label` is what the reference is called, `how` how it was found; `reference_id` null and `reason` say why there is
+    none. `basis` is a digest of the attempts that were compared, `picture` their curves.
+    """
+
+    __tablename__ = "comparisons"
+    __table_args__ = (UniqueConstraint("commit_id", "label"),)
+
+    id: Mapped[int] = _id()
+    commit_id: Mapped[int] = mapped_column(ForeignKey("commits.id"))
+    label: Mapped[str] = mapped_column(Text)
+    how: Mapped[str] = mapped_column(String(16))
+    reference_id: Mapped[int | None] = mapped_column(ForeignKey("commits.id"))
+    reason: Mapped[str] = mapped_column(Text, default="")
+    basis: Mapped[str] = mapped_column(String(64), default="")
+    picture: Mapped[str | None] = mapped_column(String(64))
+    made_at: Mapped[int]
+
+
+class Mark(Base):
+    """How far something has come that goes over GitHub's lists."""
+
+    __tablename__ = "marks"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[dict[str, Any]]
 
 
 class Secret(Base):

@@ -18,9 +18,10 @@ from bot.metrics.reader import MetricsReader
 from bot.store import commits, experiments, metrics
 from bot.store.database import Database
 from bot.store.experiments import Placed
-from bot.store.facts import aim_of, best_trial, gates_of
+from bot.store.facts import aim_of, best_trial
 from bot.store.schema import Task
 from bot.store.secrets import known
+from bot.store.verdicts import gates_of
 from bot.vault import Vault
 from bot.worker.each import Each
 from bot.worker.findings import Findings, look, look_at_trial

@@ -1,11 +1,11 @@
 """From a step of a config to rows: what an experiment is, and the frozen spec of an attempt at it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from bot.backends.base import AttemptSpec, Capabilities, Code, Fetch, Image, Mode, Opening, TaskGroup, to_json
+from bot.backends.base import AttemptSpec, Capabilities, Code, Fetch, Image, Machine, Mode, Opening, TaskGroup, to_json
 from bot.backends.machines import Machines, UnknownMachine
 from bot.backends.references import Reference, ReferenceMalformed
 from bot.backends.sandbox import PathRefused, artifacts_path
@@ -20,6 +20,7 @@ from bot.core.config import (
     Step,
     Workspace,
 )
+from bot.core.limits import Limits
 from bot.core.matrix import Cell
 from bot.core.plan import Grants, caveats
 from bot.core.roles import MASTER, PARAMETER_SERVER, TUNER, WORKER
@@ -28,14 +29,29 @@ from bot.metrics.reader import Root
 from bot.store.experiments import new_public_id
 from bot.store.schema import Attempt, Commit, Experiment, Repository
 
-_DEFAULT_TIMEOUT = 24 * 3600.0
-"""Seconds a run may take when its config sets no `timeout`."""
 _STORAGE = "/storage"
 _WORKSPACE = "/workspace"
 
 
 class Refused(Exception):
     """The experiment cannot be run by this bot; the message says why, for whoever wrote the config."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a step asks for at most: so many experiments of so many tasks on such a machine, each for `timeout` seconds.
+
+    `cpus`, `memory_mb` and `gpus` are those of all tasks of one experiment. `refusal` says why it would not be run.
+    """
+
+    runs: int
+    tasks: int
+    machine: str
+    cpus: float
+    memory_mb: int
+    gpus: int
+    timeout: float
+    refusal: str = ""
 
 
 class Workload:
@@ -76,6 +92,25 @@ class Workload:
             row.notes += self._check(step.params, grants)
         return row
 
+    def estimate(self, step: Step, limits: Limits) -> Estimate:
+        """Return what a step asks for at most, under these limits."""
+        runs, timeout = max(1, len(step.matrix)), limits.timeout_of(step.params)
+        refusal, machines = limits.refusal(step.params), list[tuple[int, Machine]]()
+        try:
+            machines = [(role.count, self._machines.find(role.machine_type)[0]) for role in step.params.roles()]
+        except UnknownMachine as error:
+            refusal = refusal or str(error)
+        return Estimate(
+            runs,
+            tasks=sum(role.count for role in step.params.roles()),
+            machine=", ".join(dict.fromkeys(machine.name for _, machine in machines)),
+            cpus=sum(count * machine.cpus for count, machine in machines),
+            memory_mb=sum(count * machine.memory_mb for count, machine in machines),
+            gpus=sum(count * machine.gpus for count, machine in machines),
+            timeout=timeout,
+            refusal=refusal,
+        )
+
     def refusal(self, step: Step, grants: Grants) -> str:
         """Return why this bot does not run a step, empty when it does. Asked for each attempt: rights may be gone."""
         try:
@@ -95,15 +130,18 @@ class Workload:
         number: int,
         ref: str,
         now: int,
+        settings: Mapping[str, str],
     ) -> Attempt:
-        """Return a new row for attempt `number` (from 1) at an experiment. `ref` is what a run sees as its git ref."""
+        """Return a new row for attempt `number` (from 1) at an experiment. `ref` is what a run sees as its git ref.
+
+        `settings` are variables that somebody gave in a command: they go before the config's own, not before ours.
+        """
         row = Attempt(experiment_id=experiment.id, number=number, created_at=now)
         row.backend_id = f"{experiment.public_id}-{number}"
         row.spec = {"groups": [], "timeout": 0.0}
         if not experiment.refusal:
-            environment = self._environment(repository, commit, experiment, step.params, grants, ref)
-            if cell is not None:
-                environment |= cell.environment()
+            given = {**step.params.env, **({} if cell is None else cell.environment()), **settings}
+            environment = {**given, **self._environment(repository, commit, experiment, step.params, grants, ref)}
             row.spec = to_json(self._spec(row, repository, commit, experiment, step.params, grants, environment))
         return row
 
@@ -115,6 +153,8 @@ class Workload:
         workspace = params.workspace
         if (workspace.submodules or workspace.lfs) and not workspace.is_this_commit:
             raise Refused("`submodules` and `lfs` are for this repository: another `workspace` comes without them")
+        if refusal := grants.limits.refusal(params):
+            raise Refused(f"{refusal}: {_whose_limits(grants)}")
         missing = sorted(params.secret_names() - grants.secrets)
         if missing:
             raise Refused(
@@ -169,14 +209,16 @@ class Workload:
             groups=tuple(self._groups(params)),
             code=self._code(where, commit, params.workspace),
             env={**environment, "PS_JOB_ID": attempt.backend_id},
-            timeout=params.timeout_seconds or _DEFAULT_TIMEOUT,
+            timeout=grants.limits.timeout_of(params),
             run_dir=str(self._data_dir / "runs" / experiment.public_id / str(attempt.number)),
             storage_dir=str(self._data_dir / "storage" / str(repository.github_id)),
             workdir=_in_workspace(params.workdir or "."),
             artifacts=artifacts_path(params.artifacts),
             labels={"repository": f"{repository.owner}/{repository.name}", "sha": commit.sha},
             mode=_mode(params),
-            cache_dir=str(self._data_dir / "cache" / trust / str(repository.github_id)),
+            # What comes from outside shares no cache with anybody.
+            cache_dir=str(self._data_dir / "cache" / trust / str(repository.github_id)) if grants.is_trusted else None,
+            is_trusted=grants.is_trusted,
             keeps_storage=grants.keeps_storage,
             keeps_workspace=params.keep_workspace,
             fetches=tuple(_fetches(params)),
@@ -235,9 +277,8 @@ class Workload:
         grants: Grants,
         ref: str,
     ) -> dict[str, str]:
-        """Return what a run sees: the config's own variables, and the ancestor's under its names."""
+        """Return what every run sees: the ancestor's variables, under its names."""
         return {
-            **params.env,
             "PS_GRADIENT_CI_GIT_REF": ref,
             "PS_GRADIENT_CI_GIT_SHA": commit.sha,
             "PS_GRADIENT_CI_GIT_REPO_URL": f"{self._web_url}/{repository.owner}/{repository.name}",
@@ -246,6 +287,12 @@ class Workload:
             "EXPERIMENT_NAME": params.name or experiment.step,
             "PAPERSPACE_EXPERIMENT_ID": experiment.public_id,
         }
+
+
+def _whose_limits(grants: Grants) -> str:
+    if grants.is_trusted:
+        return "the default branch's config sets `limits`"
+    return "code from outside may use what the default branch's config uses itself"
 
 
 def _mode(params: AnyParams) -> Mode:

@@ -47,6 +47,7 @@ def credentials(github: Standin, parsed_key: rsa.RSAPrivateKey, clock: ManualClo
 
 @pytest.fixture
 def forge(credentials: Credentials, clock: ManualClock) -> Iterator[Forge]:
-    forge = Forge(credentials, Pacer(clock), clock)
+    """A forge without our own caps: what it says and hears is played here, its pace in test_pacing.py."""
+    forge = Forge(credentials, Pacer(clock, caps=()), clock)
     yield forge
     forge.close()

@@ -81,14 +81,44 @@ def test_a_token_that_another_thread_already_replaced_is_not_dropped_again(crede
     assert credentials.token(7) == new
 
 
-def test_a_wrong_clock_is_named(credentials: Credentials, github: Standin, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_wrong_clock_is_named_and_githubs_is_used(
+    credentials: Credentials, github: Standin, app_key: str, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
     github.date_ahead = 700
     github.mints.append(Reply(401, {"message": "'Expiration time' claim ('exp') must be a numeric value"}))
 
-    with caplog.at_level(logging.ERROR), pytest.raises(Unauthorized, match=r"clock is off by -700 s"):
-        credentials.token(7)
+    with caplog.at_level(logging.ERROR):
+        assert credentials.token(7) == "ghs_2"
 
     assert "clock is off by -700 s" in caplog.text
+    public = load_pem_private_key(app_key.encode(), None).public_key()
+    claims = jwt.decode(credentials.jwt(), public, algorithms=["RS256"], options={"verify_exp": False})
+    assert claims["iat"] == clock.now() // SECOND + 700 - 60
+
+
+def test_a_clock_that_was_set_right_is_believed_again(
+    credentials: Credentials, github: Standin, clock: ManualClock
+) -> None:
+    for ahead in (700, 0):
+        github.date_ahead = ahead
+        github.mints.append(Reply(401, {"message": "'Issued at' claim ('iat')"}))
+        credentials.renewed(7)
+    [*_, last] = github.minted
+    claims = jwt.decode(last.headers["authorization"].removeprefix("Bearer "), options={"verify_signature": False})
+    assert claims["iat"] == clock.now() // SECOND - 60
+
+
+def test_while_the_app_has_to_wait_nothing_is_asked(
+    credentials: Credentials, github: Standin, clock: ManualClock
+) -> None:
+    github.mints.append(Reply(403, {"message": "You have exceeded a secondary rate limit."}, {"Retry-After": "90"}))
+    for _ in range(3):
+        with pytest.raises(Limited):
+            credentials.token(7)
+    assert len(github.minted) == 1
+
+    clock.advance(90)
+    assert credentials.token(7) == "ghs_2"
 
 
 def test_a_wrong_key_is_named(credentials: Credentials, github: Standin) -> None:
@@ -122,7 +152,7 @@ def test_a_wrong_app_id_is_named_and_no_reason_to_give_up(credentials: Credentia
     ],
 )
 def test_each_failure_to_mint_is_told_apart(
-    credentials: Credentials, github: Standin, reply: Reply | str, error: type[Exception]
+    credentials: Credentials, github: Standin, clock: ManualClock, reply: Reply | str, error: type[Exception]
 ) -> None:
     github.mints.append(reply)
 
@@ -131,6 +161,7 @@ def test_each_failure_to_mint_is_told_apart(
 
     assert type(caught.value) is error
     assert getattr(caught.value, "maybe_written", False) is False, "a token is no write: nothing has to be looked up"
+    clock.advance(60)
     assert credentials.token(7) == f"ghs_{len(github.minted)}", "the next attempt is not poisoned by the first"
 
 

@@ -42,7 +42,8 @@ def test_all_is_well(credentials: Credentials, github: Standin) -> None:
 
 def test_a_clock_that_is_off_is_the_first_thing_said(credentials: Credentials, github: Standin) -> None:
     github.date_ahead = -3600
-    github.will(Reply(401, {"message": "'Issued at' claim ('iat') must be an Integer representing the time"}))
+    refusal = Reply(401, {"message": "'Issued at' claim ('iat') must be an Integer representing the time"})
+    github.will(refusal, refusal)
 
     findings = ask(credentials)
 

@@ -93,7 +93,9 @@ class Road:
         self.settings.data_dir.mkdir(parents=True, exist_ok=True)
         self.database = Database(self.settings.database_url)
         self.database.migrate(self.settings.data_dir / "migrate.lock")
-        self.app = App(self.settings, clock, self.database, self.machines, backend, _shared_reader(), self._pool)
+        self.app = App(
+            self.settings, clock, self.database, self.machines, backend, _shared_reader(), self._pool, AtOnce()
+        )
         self._web = self.app
         self.stations: dict[str, Station] = {station.name: station for station in self.app.stations()}
         self._server = make_server("127.0.0.1", 0, door(self.app.web()), threaded=True)
@@ -112,7 +114,9 @@ class Road:
         """Forget all that the worker knew and begin again with this database. The web process goes on."""
         self.app.close()
         self.database = database
-        self.app = App(self.settings, self.clock, database, self.machines, self.backend, pool=self._pool)
+        self.app = App(
+            self.settings, self.clock, database, self.machines, self.backend, pool=self._pool, writers=AtOnce()
+        )
         self.stations = {station.name: station for station in self.app.stations()}
 
     def repository(self, files: dict[str, str] | None = None, name: str = "digits") -> tuple[Repository, str]:
@@ -128,9 +132,23 @@ class Road:
                 station.tick()
 
     def settle(self, rounds: int = 6) -> None:
-        """Let the stations work until nothing more can happen without time or the backend."""
-        for _ in range(rounds):
+        """Let the stations work until nothing more can happen without the backend.
+
+        GitHub is written to once a second: as long as something is told, the clock goes on by one.
+        """
+        quiet = 0
+        while quiet < rounds:
+            before = self._writes()
             self.tick()
+            if self._writes() == before:
+                quiet += 1
+            else:
+                quiet = max(0, quiet - 1)
+                self.clock.advance(1)
+
+    def _writes(self) -> int:
+        """How many requests have been sent that write something."""
+        return sum(request.method != "GET" for request in self.hub.requests)
 
     def wait(self, seconds: float) -> None:
         self.clock.advance(seconds)

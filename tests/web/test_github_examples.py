@@ -5,7 +5,8 @@ import uuid
 
 import pytest
 
-from bot.core.events import MergeGroupRequested, PullRequestChanged, PushReceived, RefDeleted, parse
+from bot.core.events import MergeGroupRequested, PullRequestChanged, PushReceived, RefDeleted
+from bot.core.payloads import parse
 from tests.openapi.description import examples, skip_without_npm_parts
 from tests.web.stage import Stage, delivery
 

@@ -60,5 +60,5 @@ def test_none_is_no_image(tmp_path: Path, container: str) -> None:
     assert row.refusal == ""
     repository = Repository(github_id=7, owner="acme", name="digits")
     commit = Commit(sha="a" * 40)
-    attempt = made.attempt(repository, commit, row, step, None, GRANTS, 1, "refs/heads/main", 1_000_000)
+    attempt = made.attempt(repository, commit, row, step, None, GRANTS, 1, "refs/heads/main", 1_000_000, {})
     assert attempt.spec["groups"][0]["image"] is None

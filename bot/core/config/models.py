@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bot.core.gates import Gate
+from bot.core.limits import Limits
 from bot.core.matrix import Cell
 from bot.core.patterns import Filter
+from bot.core.permission import Permission
 from bot.core.search import Search
 
 ARTIFACTS = "/artifacts"
@@ -290,6 +292,17 @@ class Triggers:
 
 
 @dataclass(frozen=True)
+class Concurrency:
+    """Whose turns a workflow's runs wait for: a group's name with `{workflow}`, `{branch}`, `{pull}` to be filled in.
+
+    `cancels`: a newer run of the same branch or pull request stops an older one.
+    """
+
+    group: str
+    cancels: bool
+
+
+@dataclass(frozen=True)
 class Workflow:
     """Steps that run one after the other, each when the one before it succeeded."""
 
@@ -297,14 +310,16 @@ class Workflow:
     triggers: Triggers
     steps: tuple[Step, ...]
     line: int
+    concurrency: Concurrency | None = None
 
 
 @dataclass(frozen=True)
 class Config:
     """A whole config. `path` is the file's, `project` the handle that version 1 may name.
 
-    `pulls_write_storage` lets runs of pull requests write to the project's `/storage`. It counts in the default
-    branch's config only: a branch must not give itself the right.
+    `pulls_write_storage` lets runs of pull requests write to the project's `/storage`, `command_role` is who may give
+    commands (None: as the bot's settings say), `trusted_bots` are logins whose pull requests run at once. These and
+    `limits` count in the default branch's config only: a branch must not give itself a right.
     """
 
     version: int
@@ -312,6 +327,9 @@ class Config:
     project: str | None
     workflows: tuple[Workflow, ...]
     pulls_write_storage: bool = False
+    command_role: Permission | None = None
+    trusted_bots: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
 
     def secret_names(self) -> frozenset[str]:
         """Return the names of all stored secrets that any experiment asks for."""

@@ -6,7 +6,9 @@ from typing import Annotated, Any, ClassVar
 from pydantic import ConfigDict, Field, WithJsonSchema
 
 from bot.core.config.checks import ChecksSection, read_checks
+from bot.core.config.concurrency import ConcurrencySection, read_concurrency
 from bot.core.config.datasets import Version1Datasets, read_list
+from bot.core.config.limits import LimitsSection
 from bot.core.config.matrix import MatrixKeys, read_matrix
 from bot.core.config.models import (
     ARTIFACTS,
@@ -24,6 +26,7 @@ from bot.core.config.models import (
 )
 from bot.core.config.params import MODEL_TYPES, warn_without_parameter_servers
 from bot.core.config.permissions import PermissionsSection
+from bot.core.config.rights import read_rights
 from bot.core.config.roles import dockerfile
 from bot.core.config.section import Reading, Section, kebab
 from bot.core.config.triggers import TriggersSection, read_triggers
@@ -136,6 +139,8 @@ class Version1(MatrixKeys):
         None, description="on-failure: keep the workspace of a run that failed for a while; default: never"
     )
     permissions: PermissionsSection | None = None
+    limits: LimitsSection | None = None
+    concurrency: ConcurrencySection | None = None
 
 
 def read_version1(reading: Reading) -> Config | None:
@@ -150,9 +155,9 @@ def read_version1(reading: Reading) -> Config | None:
         return None
     matrix, report = read_matrix(section, params, reading, ())
     step = Step(section.type, _KINDS[section.type], params, gates, reading.key_at("type").line, matrix, report)
-    workflow = Workflow(WORKFLOW, triggers, (step,), 1)
-    may_write = section.permissions is not None and section.permissions.pulls_write_storage
-    return Config(1, reading.document.path, section.project, (workflow,), may_write)
+    workflow = Workflow(WORKFLOW, triggers, (step,), 1, read_concurrency(section.concurrency))
+    rights = read_rights(section.permissions, section.limits)
+    return Config(1, reading.document.path, section.project, (workflow,), **rights)
 
 
 def _params(section: Version1, reading: Reading) -> AnyParams | None:

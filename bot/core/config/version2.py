@@ -6,7 +6,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from bot.core.config.checks import ChecksSection, read_checks
+from bot.core.config.concurrency import ConcurrencySection, read_concurrency
 from bot.core.config.document import Mapping, parse
+from bot.core.config.limits import LimitsSection
 from bot.core.config.matrix import MatrixKeys, read_matrix
 from bot.core.config.models import AnyParams, Config, Reporting, Step, StepKind, Workflow
 from bot.core.config.params import (
@@ -20,6 +22,7 @@ from bot.core.config.params import (
 )
 from bot.core.config.permissions import PermissionsSection
 from bot.core.config.problems import Problems, quote
+from bot.core.config.rights import read_rights
 from bot.core.config.section import Loc, Reading, Section, listed, named, nearest, wrong
 from bot.core.config.triggers import TriggersSection, read_triggers
 from bot.core.config.values import Duration, File, Name
@@ -117,6 +120,7 @@ class WorkflowSection(Section):
 
     steps: Annotated[list[_AnyStep], listed(MAX_STEPS, "steps", list[_AnyStep])]
     triggers: TriggersSection | None = None
+    concurrency: ConcurrencySection | None = None
 
 
 class Version2(Section):
@@ -137,6 +141,7 @@ class Version2(Section):
     version: Annotated[Any, WithJsonSchema({"enum": [2, "2"]})]
     workflows: Annotated[dict[Name, WorkflowSection], named(MAX_WORKFLOWS, "workflows")]
     permissions: PermissionsSection | None = None
+    limits: LimitsSection | None = None
 
 
 def read_version2(reading: Reading, read: Read, problems: Problems) -> Config | None:
@@ -147,8 +152,8 @@ def read_version2(reading: Reading, read: Read, problems: Problems) -> Config | 
     files = _Files(read, problems)
     workflows = tuple(_workflow(name, workflow, reading, files) for name, workflow in section.workflows.items())
     _check_runs(workflows, reading)
-    may_write = section.permissions is not None and section.permissions.pulls_write_storage
-    return Config(2, reading.document.path, None, workflows, may_write)
+    rights = read_rights(section.permissions, section.limits)
+    return Config(2, reading.document.path, None, workflows, **rights)
 
 
 def _check_runs(workflows: tuple[Workflow, ...], reading: Reading) -> None:
@@ -172,7 +177,8 @@ def _workflow(name: str, section: WorkflowSection, reading: Reading, files: "_Fi
             )
     triggers = read_triggers(section.triggers, reading, (*loc, "triggers"))
     line = reading.key_at(*loc).line
-    return Workflow(name, triggers, tuple(step for step in steps if step is not None), line)
+    turns = read_concurrency(section.concurrency)
+    return Workflow(name, triggers, tuple(step for step in steps if step is not None), line, turns)
 
 
 def _step(workflow: str, section: Any, reading: Reading, loc: Loc, files: "_Files") -> Step | None:

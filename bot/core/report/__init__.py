@@ -12,13 +12,24 @@ from bot.core.report.facts import (
     metrics_of,
 )
 from bot.core.report.names import ROLL_UP
-from bot.core.report.pieces import ArtifactFacts, ImageFacts, ModelFacts, PortFacts, TaskFacts
+from bot.core.report.pieces import (
+    ArtifactFacts,
+    HeldFacts,
+    ImageFacts,
+    ModelFacts,
+    PortFacts,
+    PullLine,
+    RequestFacts,
+    TaskFacts,
+    WouldRun,
+)
 from bot.core.report.renderer import Renderer
 from bot.core.report.search import SearchFacts
-from bot.core.report.views import Annotation, CheckView, CommentView, Conclusion, Status
+from bot.core.report.views import Action, Annotation, CheckView, CommentView, Conclusion, Status
 
 __all__ = [
     "ROLL_UP",
+    "Action",
     "Annotation",
     "ArtifactFacts",
     "CheckView",
@@ -27,16 +38,20 @@ __all__ = [
     "Conclusion",
     "EarlierCommit",
     "ExperimentFacts",
+    "HeldFacts",
     "ImageFacts",
     "MetricFacts",
     "ModelFacts",
     "PortFacts",
     "PullFacts",
+    "PullLine",
     "Renderer",
+    "RequestFacts",
     "RunFacts",
     "SearchFacts",
     "Status",
     "TaskFacts",
+    "WouldRun",
     "desired_checks",
     "desired_comment",
     "metrics_of",

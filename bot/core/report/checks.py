@@ -16,6 +16,7 @@ from bot.core.report.views import (
     ANNOTATIONS,
     SUMMARY_BYTES,
     TITLE_CHARACTERS,
+    Action,
     Annotation,
     CheckView,
     Kind,
@@ -24,6 +25,11 @@ from bot.core.report.views import (
 from bot.core.states import State
 from bot.core.text import fit, prose
 from bot.core.text import name as one_line
+
+RERUN_FAILED = Action("Re-run failed", "Try again what failed on this commit", "rerun-failed")
+COMPARE = Action("Compare", "Show the metrics beside the base's", "compare")
+APPROVE = Action("Approve and run", "Run exactly this commit, without rights", "approve")
+RUN = Action("Run it", "Run what the commit's message skipped", "run")
 
 
 def desired_checks(commit: CommitFacts, renderer: Renderer) -> tuple[CheckView, ...]:
@@ -60,7 +66,9 @@ def _roll_up(seen: Overview, renderer: Renderer) -> CheckView:
             shown=seen.blocks,
             headline=renderer.headline(seen),
             annotated=ANNOTATIONS,
+            has_usual=_has_usual(seen.commit),
         ),
+        actions=_actions(seen),
         annotations=_annotations(seen.commit),
         details_url=seen.commit.details_url,
         completed_at=max((end for end in ends if end is not None), default=None),
@@ -77,7 +85,8 @@ def _experiment(seen: Overview, part: Part, name: str, renderer: Renderer) -> Ch
         part.standing,
         title=renderer.title("experiment", **context),
         summary=renderer.markdown("experiment.summary", **context),
-        text=None if part.is_skipped else renderer.markdown("experiment.text", **context),
+        text=None if part.has_nothing else renderer.markdown("experiment.text", **context),
+        actions=_actions(seen),
         details_url=x.details_url,
         started_at=x.entered(State.PROVISIONING),
         completed_at=x.ended_at,
@@ -101,6 +110,7 @@ def _matrix(seen: Overview, matrix: Matrix, name: str, renderer: Renderer) -> Ch
         title=renderer.title("matrix", **context),
         summary=renderer.markdown("matrix.summary", **context),
         text=None if matrix.is_skipped else renderer.markdown("matrix.text", **context),
+        actions=_actions(seen),
         details_url=matrix.facts.details_url,
         started_at=matrix.started_at,
         completed_at=matrix.ended_at,
@@ -146,6 +156,7 @@ def _view(
     summary: str,
     text: str | None = None,
     annotations: tuple[Annotation, ...] = (),
+    actions: tuple[Action, ...] = (),
     details_url: str | None = None,
     started_at: int | None = None,
     completed_at: int | None = None,
@@ -164,10 +175,29 @@ def _view(
         text=None if text is None else fit(text, SUMMARY_BYTES),
         headline=digest(f"{standing.status}/{standing.conclusion}/{glance}"),
         annotations=annotations,
+        # GitHub shows buttons on completed checks only.
+        actions=actions if standing.is_done else (),
         details_url=details_url,
         started_at=started_at,
         completed_at=completed_at if standing.is_done else None,
     )
+
+
+def _actions(seen: Overview) -> tuple[Action, ...]:
+    """Return the buttons of a commit's checks: what can be done about how it stands."""
+    held, actions = seen.commit.held, []
+    if held is not None:
+        return (APPROVE if held.needs_approval else RUN,)
+    if any(trouble.standing.is_bad for trouble in seen.troubles) and seen.experiments:
+        actions.append(RERUN_FAILED)
+    if seen.experiments:
+        actions.append(COMPARE)
+    return tuple(actions)
+
+
+def _has_usual(commit: CommitFacts) -> bool:
+    """Tell whether it is known of anything that would run how long it takes."""
+    return commit.held is not None and any(one.usual is not None for one in commit.held.would_run)
 
 
 def _annotations(commit: CommitFacts) -> tuple[Annotation, ...]:

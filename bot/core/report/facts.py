@@ -8,8 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bot.core.config.problems import Problem
+from bot.core.demands import GateChange
 from bot.core.gates import GateResult
-from bot.core.report.pieces import ArtifactFacts, ImageFacts, ModelFacts, PortFacts, TaskFacts
+from bot.core.report.pieces import (
+    ArtifactFacts,
+    HeldFacts,
+    ImageFacts,
+    ModelFacts,
+    PortFacts,
+    PullLine,
+    RequestFacts,
+    TaskFacts,
+)
 from bot.core.report.search import SearchFacts
 from bot.core.series import Series, Source, downsample
 from bot.core.states import Observation, State
@@ -61,7 +71,9 @@ class ExperimentFacts:
     `reports_each`. `progress` tells how far the provisioning is ("mnist: 120 of 512 MB"), `walls` what limits and
     isolation were in force, a few words each ("memory 4 GB (cgroup v2)", "network: none"). `peaks` are the highest
     values of the system's metrics by their names (`figures.PEAKS`), memory in bytes. `variables` are those that a
-    cell's values stand in, to run it again; never secrets.
+    cell's values stand in, to run it again; never secrets. `settings` are those that a command gave.
+
+    `removed_from` is the base branch that has the experiment where the commit does not: it is only a name then.
     """
 
     public_id: str
@@ -102,6 +114,8 @@ class ExperimentFacts:
     ports: tuple[PortFacts, ...] = ()
     model: ModelFacts | None = None
     artifacts: ArtifactFacts | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    removed_from: str = ""
 
     @property
     def label(self) -> str:
@@ -162,16 +176,25 @@ class ExperimentFacts:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """A workflow at the commit. `skipped` says why it does not run here; None when it does."""
+    """A workflow at the commit. `skipped` says why it does not run here; None when it does.
+
+    `is_held`: nothing of the commit runs until somebody says so, and these are the names that its base asks for.
+    """
 
     workflow: str
     experiments: tuple[ExperimentFacts, ...]
     skipped: str | None = None
+    is_held: bool = False
 
 
 @dataclass(frozen=True)
 class CommitFacts:
-    """A commit that has a config. `web_url` is GitHub's own address, such as `https://github.com`."""
+    """A commit that has a config, or whose base has one (`config_path` is "" then).
+
+    `web_url` is GitHub's own address, such as `https://github.com`. `held` says why nothing of it runs, `pulls` are the
+    pull requests whose head it is, `changes` the gates that differ from their bases'. `requests` are what people asked
+    for, newest first.
+    """
 
     full_name: str
     sha: str
@@ -181,6 +204,10 @@ class CommitFacts:
     problems: tuple[Problem, ...] = ()
     runs: tuple[RunFacts, ...] = ()
     details_url: str | None = None
+    held: HeldFacts | None = None
+    pulls: tuple[PullLine, ...] = ()
+    changes: tuple[GateChange, ...] = ()
+    requests: tuple[RequestFacts, ...] = ()
 
     @property
     def short_sha(self) -> str:
@@ -221,10 +248,14 @@ class EarlierCommit:
 class PullFacts:
     """A pull request: the commit at its head, and those that were its head before, newest first.
 
+    `head` is None where neither it nor its base has a config: then there is only what people `asked`.
     `has_comment` tells that its comment was made (or is about to be): it then follows the newest commit.
+    `wants_help`: somebody asked what can be asked for.
     """
 
     number: int
-    head: CommitFacts
+    head: CommitFacts | None
     earlier: tuple[EarlierCommit, ...] = ()
     has_comment: bool = False
+    requests: tuple[RequestFacts, ...] = ()
+    wants_help: bool = False

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from math import isfinite, isnan
 
-from bot.core.gates import Range
+from bot.core.gates import Gate, IfNotFound, Range, Rounding
 from bot.core.space import Scalar, written
 from bot.core.states import DAY, HOUR, MINUTE, SECOND
 
@@ -25,6 +25,17 @@ def target(wanted: Range) -> str:
     if wanted.low is None:
         return f"< {_exact(wanted.high)}"
     return f"> {_exact(wanted.low)}" if wanted.high is None else f"{_exact(wanted.low)} to {_exact(wanted.high)}"
+
+
+def details(gate: Gate) -> str:
+    """Return what else belongs to a gate's rule, where it is not the usual: `, 4 decimals, rounded up`."""
+    parts = [
+        f"{gate.precision} decimals" * (gate.precision != 2),
+        "rounded up" * (gate.round is Rounding.UP),
+        "on pull requests only" * gate.only_pulls,
+        "passes where it is absent" * (gate.if_not_found is IfNotFound.SUCCESS),
+    ]
+    return "".join(f", {part}" for part in parts if part)
 
 
 def duration(microseconds: int) -> str:

@@ -88,6 +88,11 @@ class Part:
         return self.run.skipped is not None
 
     @property
+    def has_nothing(self) -> bool:
+        """Tell whether there is nothing to show of it but its name: it was left out, held, or removed."""
+        return self.is_skipped or self.run.is_held or bool(self.facts.removed_from)
+
+    @property
     def lead(self) -> MetricFacts | None:
         """The metric that stands for the experiment in a title: the first with a gate, else the first."""
         gated = [row.metric for row in self.gates if row.metric is not None]

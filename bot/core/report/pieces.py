@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from bot.core.states import State
+from bot.core.commands import WORD
+from bot.core.states import HOUR, State
 
 
 @dataclass(frozen=True)
@@ -57,3 +58,84 @@ class ArtifactFacts:
     files: int
     size: int
     url: str | None = None
+
+
+@dataclass(frozen=True)
+class WouldRun:
+    """A step that would run if somebody said so, and the most that it may take: `timeout` in seconds.
+
+    `cpus`, `memory_mb` and `gpus` are those of all tasks of one experiment; there are `runs` of them. `usual` is how
+    long it last took on the base branch, in microseconds. `refusal` says why it would not be run all the same.
+    """
+
+    label: str
+    runs: int
+    tasks: int
+    machine: str
+    cpus: float
+    memory_mb: int
+    gpus: int
+    timeout: float
+    refusal: str = ""
+    usual: int | None = None
+
+    @property
+    def cpu_hours(self) -> float:
+        return self.runs * self.cpus * self.timeout * 1_000_000 / HOUR
+
+    @property
+    def gpu_hours(self) -> float:
+        return self.runs * self.gpus * self.timeout * 1_000_000 / HOUR
+
+    @property
+    def timeout_microseconds(self) -> int:
+        return round(self.timeout * 1_000_000)
+
+
+@dataclass(frozen=True)
+class HeldFacts:
+    """Why nothing of a commit runs: it comes from a `fork`, from an `author` without write access, or asks to `skip`.
+
+    `words` are those of the commit's message that ask for it.
+    """
+
+    why: str
+    author: str = ""
+    words: str = ""
+    would_run: tuple[WouldRun, ...] = ()
+
+    @property
+    def needs_approval(self) -> bool:
+        return self.why != "skip"
+
+    @property
+    def cpu_hours(self) -> float:
+        return sum(one.cpu_hours for one in self.would_run if not one.refusal)
+
+    @property
+    def gpu_hours(self) -> float:
+        return sum(one.gpu_hours for one in self.would_run if not one.refusal)
+
+    def command(self, sha: str) -> str:
+        """Return what a person writes to have it run."""
+        return f"{WORD} approve {sha}" if self.needs_approval else f"{WORD} run"
+
+
+@dataclass(frozen=True)
+class RequestFacts:
+    """What a person asked for, and the answer. `is_done` False: it was refused. `at` in microseconds."""
+
+    sender: str
+    words: str
+    is_done: bool
+    answer: str
+    at: int
+
+
+@dataclass(frozen=True)
+class PullLine:
+    """A pull request whose head the commit is."""
+
+    number: int
+    base: str
+    is_open: bool

@@ -28,6 +28,7 @@ _ICONS = {
     Conclusion.TIMED_OUT: "❌",
     Conclusion.CANCELLED: "⏹️",
     Conclusion.SKIPPED: "⏭️",
+    Conclusion.ACTION_REQUIRED: "✋",
 }
 
 REPORT_BYTES = 24_000
@@ -145,6 +146,7 @@ def _environment(loader: BaseLoader, neutralise: Callable[[str], str]) -> Enviro
         "number": lambda value: Safe(figures.number(value)),
         "compared": lambda value, precision: Safe(figures.compared(value, precision)),
         "target": lambda wanted: Safe(figures.target(wanted)),
+        "details": lambda gate: Safe(figures.details(gate)),
         "duration": lambda microseconds: Safe(figures.duration(microseconds)),
         "time": lambda at: Safe(figures.time_of_day(at)),
         "date": lambda at: Safe(figures.date(at)),

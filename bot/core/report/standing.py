@@ -25,12 +25,13 @@ class Standing:
     @property
     def is_bad(self) -> bool:
         """Tell whether it keeps a merge button shut."""
-        return self.conclusion in _WORST_FIRST[:3]
+        return self.conclusion in _WORST_FIRST[:4]
 
 
 _WORST_FIRST = (
     Conclusion.FAILURE,
     Conclusion.TIMED_OUT,
+    Conclusion.ACTION_REQUIRED,
     Conclusion.CANCELLED,
     Conclusion.SUCCESS,
     Conclusion.SKIPPED,
@@ -48,6 +49,7 @@ _VERDICTS = {
     Verdict.FAILED: Conclusion.FAILURE,
     Verdict.NOT_EVALUATED: Conclusion.FAILURE,
     Verdict.CANCELLED: Conclusion.CANCELLED,
+    Verdict.REMOVED: Conclusion.FAILURE,
     # Skipped, as the checks of a workflow that a filter left out: it says that nobody looked, and lets merge.
     # `neutral` would let merge too, but reads as if somebody had looked and found nothing to say.
     Verdict.NOT_ON_PUSH: Conclusion.SKIPPED,
@@ -60,9 +62,9 @@ def _done(conclusion: Conclusion) -> Standing:
 
 def of_experiment(run: RunFacts, x: ExperimentFacts) -> Standing:
     """Return how an experiment stands. One that ended is in progress until its last metrics have been read."""
-    if run.skipped is not None:
-        return _done(Conclusion.SKIPPED)
-    if x.not_launchable:
+    if (known := _before_all(run)) is not None:
+        return known
+    if x.not_launchable or x.removed_from:
         return _done(Conclusion.FAILURE)
     if x.is_over:
         timed_out = x.is_timed_out and x.state is State.FAILED
@@ -77,15 +79,22 @@ def of_gate(run: RunFacts, x: ExperimentFacts, result: GateResult) -> Standing:
 
     A verdict counts once the experiment is over: until then the points that decide may not have been read.
     """
-    if run.skipped is not None:
-        return _done(Conclusion.SKIPPED)
-    if result.verdict is Verdict.NOT_ON_PUSH:
-        return _done(Conclusion.SKIPPED)
+    if (known := _before_all(run)) is not None:
+        return known
+    if result.verdict in (Verdict.NOT_ON_PUSH, Verdict.REMOVED):
+        return _done(_VERDICTS[result.verdict])
     if x.not_launchable:
         return _done(Conclusion.FAILURE)
     if result.verdict is Verdict.WAITING or not x.is_over:
         return Standing(Status.QUEUED)
     return _done(_VERDICTS[result.verdict])
+
+
+def _before_all(run: RunFacts) -> Standing | None:
+    """Return how everything of a run stands that was left out, or waits for somebody's word; None for all others."""
+    if run.is_held:
+        return _done(Conclusion.ACTION_REQUIRED)
+    return None if run.skipped is None else _done(Conclusion.SKIPPED)
 
 
 def of_task(task: TaskFacts) -> Standing:
@@ -114,6 +123,8 @@ def of_commit(commit: CommitFacts) -> Standing:
     if commit.errors:
         return _done(Conclusion.FAILURE)
     parts = list(_parts(commit))
+    if commit.held is not None:
+        parts.append(_done(Conclusion.ACTION_REQUIRED))
     if all(part.is_done for part in parts):
         return _done(_worst(parts))
     return Standing(Status.IN_PROGRESS, phase="in trouble" if any(part.is_bad for part in parts) else "")

@@ -35,6 +35,16 @@ class Conclusion(StrEnum):
     TIMED_OUT = "timed_out"
     CANCELLED = "cancelled"
     SKIPPED = "skipped"
+    ACTION_REQUIRED = "action_required"
+
+
+@dataclass(frozen=True)
+class Action:
+    """A button on a completed check. `label` and `identifier` have at most 20 characters, `description` 40."""
+
+    label: str
+    description: str
+    identifier: str
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,7 @@ class CheckView:
     text: str | None
     headline: str
     annotations: tuple[Annotation, ...] = ()
+    actions: tuple[Action, ...] = ()
     details_url: str | None = None
     started_at: int | None = None
     completed_at: int | None = None
@@ -96,6 +107,7 @@ class CheckView:
                 "status": Status(value["status"]),
                 "conclusion": None if conclusion is None else Conclusion(conclusion),
                 "annotations": tuple(Annotation(**annotation) for annotation in value["annotations"]),
+                "actions": tuple(Action(**action) for action in value.get("actions", ())),
             }
         )
 

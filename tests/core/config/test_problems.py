@@ -60,7 +60,10 @@ MISTAKES = [
     ),
     (
         "version: 2\nworkflows: {train: fast}\n",
-        ["2:20 error: A mapping is expected here | Write `key: value` lines. Keys here are `steps`, `triggers`."],
+        [
+            "2:20 error: A mapping is expected here"
+            " | Write `key: value` lines. Keys here are `steps`, `triggers`, `concurrency`."
+        ],
     ),
     (
         "version: 2\nworkflows: {train: {steps: []}}\n",

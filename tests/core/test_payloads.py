@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given, settings
@@ -15,8 +16,8 @@ from bot.core.events import (
     PushReceived,
     RefDeleted,
     Unreadable,
-    parse,
 )
+from bot.core.payloads import parse
 
 SHA, BEFORE, NOTHING = "a" * 40, "b" * 40, "0" * 40
 REPOSITORY = {
@@ -29,7 +30,8 @@ REPOSITORY = {
 
 
 def payload(**members: Any) -> dict[str, Any]:
-    return {"repository": REPOSITORY, "installation": {"id": 7}, **members}
+    sender = {"login": "octocat", "type": "User"}
+    return {"repository": REPOSITORY, "installation": {"id": 7}, "sender": sender, **members}
 
 
 def push(**changed: Any) -> dict[str, Any]:
@@ -50,6 +52,8 @@ def pull(action: str = "opened", head_repository: Any = REPOSITORY, **changed: A
         "head": {"sha": SHA, "ref": "better", "repo": head_repository},
         "base": {"sha": BEFORE, "ref": "main", "repo": REPOSITORY},
         "updated_at": "2026-01-31T12:00:00Z",
+        "user": {"login": "octocat"},
+        "state": "open",
     }
     return payload(action=action, number=5, pull_request=described | changed)
 
@@ -75,7 +79,11 @@ def test_a_push_tells_what_moved_from_where_to_where() -> None:
     event = told("push", push())
 
     assert event == PushReceived(
-        events.Repository(1296269, "octocat", "Hello-World", False, "main", 7), "refs/heads/main", BEFORE, SHA
+        events.Repository(1296269, "octocat", "Hello-World", False, "main", 7),
+        "refs/heads/main",
+        BEFORE,
+        SHA,
+        sender="octocat",
     )
     assert event.repository.full_name == "octocat/Hello-World"
 
@@ -167,8 +175,11 @@ def test_a_merge_group_asks_for_checks_on_its_own_commit() -> None:
     assert event.ref.startswith("refs/heads/gh-readonly-queue/")
 
 
-def test_a_destroyed_merge_group_asks_for_nothing() -> None:
-    assert isinstance(told("merge_group", merge_group("destroyed")), Ignored)
+@pytest.mark.parametrize("reason", ["merged", "invalidated", "dequeued", None])
+def test_a_destroyed_merge_group_says_why(reason: str | None) -> None:
+    event = told("merge_group", merge_group("destroyed") | {"reason": reason})
+    assert isinstance(event, events.MergeGroupDestroyed)
+    assert (event.sha, event.reason) == (SHA, reason or "dequeued")
 
 
 # What is none of ours, and what nobody should send
@@ -243,12 +254,106 @@ def test_a_missing_installation_is_named() -> None:
     assert "installation" in told("push", without).reason
 
 
+# What people ask for
+
+
+def comment(action: str = "created", body: str = "/experiment run", **changed: Any) -> dict[str, Any]:
+    user = {"login": "octocat", "type": "User"}
+    described = {"id": 99, "body": body, "user": user, "created_at": "2026-01-31T12:00:00Z"}
+    issue = {"number": 5, "pull_request": {"url": "https://api.github.com/repos/octocat/Hello-World/pulls/5"}}
+    return payload(action=action, issue=issue, comment=described | changed)
+
+
+def check_run(action: str, **more: Any) -> dict[str, Any]:
+    run = {"id": 77, "head_sha": SHA, "name": "train / fit", "check_suite": {"head_branch": "better"}}
+    return payload(action=action, check_run=run, **more)
+
+
+def installation(action: str, **more: Any) -> dict[str, Any]:
+    return {"action": action, "installation": {"id": 7, "account": {"login": "octocat"}}, **more}
+
+
+def test_a_comment_on_a_pull_request_is_told_with_who_wrote_it_and_when() -> None:
+    event = told("issue_comment", comment())
+    assert isinstance(event, events.CommentMade)
+    assert (event.number, event.comment_id, event.sender) == (5, 99, "octocat")
+    assert (event.body, event.created_at) == ("/experiment run", "2026-01-31T12:00:00Z")
+
+
+@pytest.mark.parametrize("action", ["edited", "deleted"])
+def test_an_edited_or_deleted_comment_is_only_that(action: str) -> None:
+    assert isinstance(told("issue_comment", comment(action)), events.CommentTouched)
+
+
+def test_comments_on_issues_and_those_of_bots_are_ignored() -> None:
+    on_an_issue = comment()
+    del on_an_issue["issue"]["pull_request"]
+    by_a_bot = comment(user={"login": "dependabot[bot]", "type": "Bot"})
+    sent_by_a_bot = comment() | {"sender": {"login": "ci[bot]", "type": "Bot"}}
+    for value in (on_an_issue, by_a_bot, sent_by_a_bot):
+        assert isinstance(told("issue_comment", value), Ignored)
+
+
+def test_a_click_on_rerun_names_its_check_or_the_whole_commit() -> None:
+    one = told("check_run", check_run("rerequested"))
+    assert (one.check_id, one.sha, one.branch, one.sender) == (77, SHA, "better", "octocat")
+    suite = payload(action="rerequested", check_suite={"head_sha": SHA, "head_branch": None})
+    every = told("check_suite", suite)
+    assert (every.check_id, every.sha, every.branch) == (None, SHA, None)
+
+
+def test_a_click_on_a_button_says_which() -> None:
+    event = told("check_run", check_run("requested_action", requested_action={"identifier": "approve"}))
+    assert (event.identifier, event.check_id, event.sha) == ("approve", 77, SHA)
+
+
+@pytest.mark.parametrize("kind", ["check_run", "check_suite"])
+def test_what_we_did_ourselves_asks_for_nothing(kind: str) -> None:
+    for action in ("created", "completed", "requested"):
+        value = payload(action=action, check_run={}, check_suite={})
+        assert isinstance(told(kind, value), Ignored)
+
+
+def test_an_installation_says_whose_it_is_and_what_it_reaches() -> None:
+    created = told("installation", installation("created", repositories=[{"id": 3}, {"id": 4}]))
+    assert (created.installation_id, created.account, created.added, created.removed) == (7, "octocat", (3, 4), ())
+    deleted = told("installation", installation("deleted", repositories=[{"id": 3}]))
+    assert (deleted.added, deleted.removed) == ((), (3,))
+    moved = {"repositories_added": [{"id": 5}], "repositories_removed": [{"id": 6}]}
+    changed = told("installation_repositories", installation("added", **moved))
+    assert (changed.action, changed.added, changed.removed) == ("repositories added", (5,), (6,))
+
+
+# The two forms in which GitHub sends a body
+
+
+def test_a_form_holds_the_same_json() -> None:
+    text = json.dumps(push(ref="refs/heads/ä&b=c+d%"), ensure_ascii=False)
+    assert parse("push", urlencode({"payload": text}).encode()) == parse("push", text.encode())
+
+
+@pytest.mark.parametrize(
+    "body", [b"payload=", b"payload=%7B%7D&payload=1", b"payload=\xff", b"payload=%ff", b"payload"]
+)
+def test_a_form_of_another_kind_is_unreadable(body: bytes) -> None:
+    assert isinstance(parse("push", body), Unreadable)
+
+
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=50),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
     max_leaves=8,
 )
-KNOWN = {"push": push(), "pull_request": pull(), "merge_group": merge_group()}
+KNOWN = {
+    "push": push(),
+    "pull_request": pull(),
+    "merge_group": merge_group(),
+    "issue_comment": comment(),
+    "check_run": check_run("requested_action", requested_action={"identifier": "approve"}),
+    "check_suite": payload(action="rerequested", check_suite={"head_sha": SHA, "head_branch": None}),
+    "installation": installation("created", repositories=[{"id": 3}]),
+    "installation_repositories": installation("added", repositories_added=[{"id": 3}], repositories_removed=[]),
+}
 
 
 def _paths(value: Any, above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -288,6 +393,13 @@ def test_a_repository_that_changed_is_told_as_it_is_now(action: str) -> None:
     assert event.repository.full_name == "octocat/Hello-World"
 
 
-@pytest.mark.parametrize("action", ["created", "deleted", "archived", "an action of next year"])
+@pytest.mark.parametrize("action", ["deleted", "archived"])
+def test_a_repository_that_is_closed_is_told(action: str) -> None:
+    event = told("repository", payload(action=action))
+    assert isinstance(event, events.RepositoryClosed)
+    assert event.action == action
+
+
+@pytest.mark.parametrize("action", ["created", "an action of next year"])
 def test_a_repository_whose_name_stays_tells_nothing(action: str) -> None:
     assert isinstance(told("repository", payload(action=action)), Ignored)

@@ -1,0 +1,100 @@
+"""What people ask for: kept until it is done or refused, and then for those who want to know what became of it."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, or_, select, update
+
+from bot.core.commands import Verb
+from bot.store.database import Transaction
+from bot.store.schema import Repository, Request
+
+WAITING, DONE, REFUSED = "waiting", "done", "refused"
+
+
+def put(tx: Transaction, request: Request) -> bool:
+    """Store a request; tell whether it is new."""
+    if tx.scalar(select(Request.id).where(Request.key == request.key)) is not None:
+        return False
+    tx.add(request)
+    tx.flush()
+    return True
+
+
+def is_repeated(tx: Transaction, request: Request, since: int) -> bool:
+    """Tell whether the same was clicked since then: people press a button twice."""
+    same = (
+        Request.repository_id == request.repository_id,
+        Request.sha == request.sha,
+        Request.verb == request.verb,
+        Request.source == request.source,
+        Request.check_id.is_not_distinct_from(request.check_id),
+        Request.created_at >= since,
+    )
+    return tx.scalar(select(Request.id).where(*same).limit(1)) is not None
+
+
+def waiting(tx: Transaction, now: int, limit: int) -> Sequence[tuple[Request, Repository]]:
+    """Return the oldest requests that are to be looked at now, each with its repository."""
+    query = select(Request, Repository).join(Repository, Request.repository_id == Repository.id)
+    query = query.where(Request.state == WAITING, Request.not_before <= now).order_by(Request.id).limit(limit)
+    return [(request, repository) for request, repository in tx.execute(query)]
+
+
+def postpone(tx: Transaction, request: Request, answer: str, until: int) -> None:
+    """Look at a request again later; `answer` says what it waits for."""
+    values = {"answer": answer, "not_before": until, "tries": Request.tries + 1}
+    tx.execute(update(Request).where(Request.id == request.id).values(values))
+
+
+def conclude(tx: Transaction, request: Request, state: str, answer: str, sha: str, now: int) -> None:
+    """Write down what became of a request, and what its comment is to show of it."""
+    reaction = None if request.comment_id is None else "+1" if state == DONE else "-1"
+    values = {"state": state, "answer": answer, "answered_at": now, "reaction": reaction, "sha": sha}
+    tx.execute(update(Request).where(Request.id == request.id).values(values))
+
+
+def reactions(tx: Transaction) -> list[tuple[Request, Repository]]:
+    """Return the requests whose comments are to get their reaction yet, one for each comment: the worst answer."""
+    query = (
+        select(Request, Repository)
+        .join(Repository, Request.repository_id == Repository.id)
+        .where(Request.reaction.is_not(None), Request.reacted_at.is_(None), Request.comment_id.is_not(None))
+        .order_by(Request.reaction, Request.id)  # "+1" sorts before "-1": the last one wins
+    )
+    newest = {request.comment_id: (request, repository) for request, repository in tx.execute(query)}
+    return list(newest.values())
+
+
+def reacted(tx: Transaction, comment_id: int, now: int) -> None:
+    """Remember that a comment shows its reaction, or never will."""
+    tx.execute(update(Request).where(Request.comment_id == comment_id).values(reacted_at=now))
+
+
+def change(tx: Transaction, request_id: int, **values: object) -> None:
+    """Set columns of a request."""
+    tx.execute(update(Request).where(Request.id == request_id).values(**values))
+
+
+def told(tx: Transaction, repository_id: int, numbers: Sequence[int], sha: str, limit: int) -> Sequence[Request]:
+    """Return the newest requests that concern a commit or one of its pull requests, newest first."""
+    place = or_(Request.sha == sha, Request.number.in_([number for number in numbers if number]))
+    where = (Request.repository_id == repository_id, place, Request.state != WAITING, Request.verb != Verb.HELP)
+    return tx.scalars(select(Request).where(*where).order_by(Request.id.desc()).limit(limit)).all()
+
+
+def wants_help(tx: Transaction, repository_id: int, number: int) -> bool:
+    """Tell whether the newest thing that was asked for at a pull request is what can be asked for."""
+    where = (Request.repository_id == repository_id, Request.number == number, Request.state == DONE)
+    newest = tx.scalars(select(Request.verb).where(*where).order_by(Request.id.desc()).limit(1)).first()
+    return newest == Verb.HELP
+
+
+def find(tx: Transaction, key: str) -> Request | None:
+    """Return a request by its key."""
+    return tx.scalar(select(Request).where(Request.key == key))
+
+
+def count_waiting(tx: Transaction) -> int:
+    """Return how many requests nobody has looked at to the end, or have no reaction yet."""
+    open_ones = or_(Request.state == WAITING, Request.reaction.is_not(None) & Request.reacted_at.is_(None))
+    return tx.scalar(select(func.count()).select_from(Request).where(open_ones)) or 0

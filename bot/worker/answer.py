@@ -1,0 +1,111 @@
+"""Station: what people ask for is done, or refused with a reason.
+
+A request was written down by intake (a comment, a button) or by the terminal. Whoever asks must be allowed to *now*:
+GitHub is asked for the permission at the moment in which it is used.
+"""
+
+import logging
+from dataclasses import dataclass
+
+from bot.clock import HOUR, MINUTE, SECOND, Clock
+from bot.core.commands import Verb
+from bot.core.permission import Permission
+from bot.forge.client import Forge, Repo
+from bot.forge.errors import ForgeError, Refused
+from bot.forge.git import GitError
+from bot.store import commits, requests
+from bot.store.database import Database
+from bot.store.schema import Repository, Request
+from bot.worker.conversation import Conversation, Declined, Reply
+from bot.worker.each import Each
+
+_AT_ONCE = 20
+_LONGEST_WAIT, _PATIENCE = 5 * MINUTE, 6 * HOUR
+TERMINAL = "terminal"
+"""The source of what is asked on the bot's own machine: whoever can write to its tables needs no other right."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A request with its repository."""
+
+    request: Request
+    repository: Repository
+
+
+class Answer:
+    """Answers requests in their order. `command_role` is who may give commands where a repository does not say."""
+
+    name = "answer"
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        forge: Forge,
+        conversation: Conversation,
+        command_role: Permission = Permission.WRITE,
+    ) -> None:
+        self._database, self._clock, self._forge = database, clock, forge
+        self._conversation, self._command_role = conversation, command_role
+        self._each = Each(clock)
+
+    def tick(self) -> bool:
+        with self._database.read() as tx:
+            waiting = [_Place(*pair) for pair in requests.waiting(tx, self._clock.now(), _AT_ONCE)]
+        self._each.do(waiting, lambda place: f"answering request {place.request.id}", self._answer)
+        return len(waiting) == _AT_ONCE
+
+    def _answer(self, place: _Place) -> None:
+        request, repository = place.request, place.repository
+        try:
+            self._check_permission(request, repository)
+            reply = self._conversation.answer(request, repository)
+        except Declined as declined:
+            self._conclude(place, requests.REFUSED, Reply(str(declined), declined.sha))
+        except (GitError, ForgeError) as error:
+            self._stumbled(place, error)
+        else:
+            self._conclude(place, requests.DONE, reply)
+
+    def _check_permission(self, request: Request, repository: Repository) -> None:
+        if request.source == TERMINAL:
+            return
+        needed = self._needed(request, repository)
+        where = Repo(repository.installation_id, repository.owner, repository.name)
+        has = self._forge.permission_of(where, request.sender)
+        if not has.covers(needed):
+            raise Declined(f"that needs the role {needed}, and `{request.sender}` has {has}", request.sha)
+
+    def _needed(self, request: Request, repository: Repository) -> Permission:
+        """Return the role that is needed. To let a stranger's code run is never given to whoever may not write."""
+        chosen = repository.policy.get("command_role")
+        needed = self._command_role if chosen is None else Permission(chosen)
+        if request.verb == Verb.APPROVE and Permission.WRITE.covers(needed):
+            return Permission.WRITE
+        return needed
+
+    def _conclude(self, place: _Place, state: str, reply: Reply) -> None:
+        """Do what was decided and write down the answer, both or neither."""
+        request, repository = place.request, place.repository
+        with self._database.write() as tx:
+            said = reply.text if reply.do is None else reply.do(tx)
+            requests.conclude(tx, request, state, said, reply.sha or request.sha, self._clock.now())
+            if request.number:
+                commits.touch_pull(tx, repository.id, request.number)
+            commit = commits.find(tx, repository.github_id, reply.sha or request.sha)
+            if commit is not None:
+                commits.touch(tx, commit.id)
+
+    def _stumbled(self, place: _Place, error: Exception) -> None:
+        """Look at it again later, unless that is useless."""
+        request = place.request
+        is_final = isinstance(error, Refused) or (isinstance(error, GitError) and not error.is_retryable)
+        if is_final or self._clock.now() - request.created_at > _PATIENCE:
+            self._conclude(place, requests.REFUSED, Reply(f"it could not be done: {error}", request.sha))
+            return
+        _log.warning("request %s waits: %s", request.id, error)
+        until = self._clock.now() + min(2**request.tries * SECOND, _LONGEST_WAIT)
+        with self._database.write() as tx:
+            requests.postpone(tx, request, str(error), until)
