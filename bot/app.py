@@ -31,6 +31,7 @@ from bot.web.server import create_web
 from bot.worker.answer import Answer
 from bot.worker.build import Builder
 from bot.worker.collect import Collect
+from bot.worker.compare import Compare
 from bot.worker.configs import Configs
 from bot.worker.conversation import Conversation
 from bot.worker.intake import Intake
@@ -141,6 +142,7 @@ class App:
             Watch(database, clock, backend),
             Collect(database, clock, backend, reader, pictures, self._vault),
             Keep(database, clock, backend, self._kept),
+            Compare(database, clock, forge, pictures),
             Report(
                 database,
                 clock,

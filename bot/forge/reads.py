@@ -78,8 +78,10 @@ def _following(link: str) -> str | None:
     return None
 
 
-def _json(body: str) -> Any:
+def _json(body: str) -> dict[str, Any]:
+    """Return what an answer that is no success says; proxies say it in HTML."""
     try:
-        return json.loads(body)
+        value = json.loads(body)
     except ValueError:
-        return body
+        return {}
+    return value if isinstance(value, dict) else {}

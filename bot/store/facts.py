@@ -13,9 +13,10 @@ from sqlalchemy import select
 from bot.core.commands import Command, Verb
 from bot.core.config import Problem
 from bot.core.demands import Demand, Demands, GateChange, changes, removed
-from bot.core.gates import GateResult, Source, Verdict
+from bot.core.gates import GateResult, Verdict
 from bot.core.report import (
     CommitFacts,
+    ComparisonFacts,
     EarlierCommit,
     ExperimentFacts,
     HeldFacts,
@@ -31,12 +32,9 @@ from bot.core.report import (
     WouldRun,
     metrics_of,
 )
-from bot.core.search import Goal
-from bot.core.series import Series
 from bot.core.states import Observation, State
-from bot.core.trials import Trial
 from bot.core.trials import best as best_of
-from bot.store import checks, commits, experiments, metrics, requests
+from bot.store import checks, commits, comparisons, experiments, metrics, requests
 from bot.store.database import Transaction
 from bot.store.runs import TRUSTED
 from bot.store.schema import (
@@ -51,11 +49,21 @@ from bot.store.schema import (
     Run,
     TransitionRow,
 )
+from bot.store.searches import aim_of, judged_series
 from bot.store.settled import Settled
 from bot.store.verdicts import BaseGates, asked_of, demands_of, gate_results, gates_of
 
-Known = Settled[ExperimentFacts]
-"""What commits have in common from one moment to the next: facts of attempts that are over."""
+
+class Known(Settled[ExperimentFacts]):
+    """What commits have in common from one moment to the next: facts of attempts that are over.
+
+    `references` are those of other commits that they are shown beside.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.references = comparisons.Known()
+
 
 _EARLIER = 10
 """How many earlier heads a pull request's comment tells of."""
@@ -111,9 +119,10 @@ def commit_facts(
     tx: Transaction, commit: Commit, repository: Repository, around: Surroundings, known: Known | None = None
 ) -> CommitFacts:
     """Return all that is to be said of a commit. `known` remembers, between two calls, what has settled."""
+    known = Known() if known is None else known
     pulls, asked = _pulls(tx, commit), demands_of(tx, commit)
     rows = tx.scalars(select(Run).where(Run.commit_id == commit.id).order_by(Run.position, Run.id)).all()
-    context = _Context(bool(pulls), asked, around, Settled() if known is None else known)
+    context = _Context(bool(pulls), asked, around, known)
     runs = tuple(_run(tx, run, context) for run in rows)
     held = None if commit.held is None else _held(commit.held)
     return CommitFacts(
@@ -127,6 +136,7 @@ def commit_facts(
         held=held,
         pulls=pulls,
         changes=() if held is not None else tuple(_changes(tx, asked, rows)),
+        comparisons=tuple(_comparisons(tx, commit, around, known)),
         requests=tuple(map(_request, requests.told(tx, repository.id, [p.number for p in pulls], commit.sha, _ASKED))),
     )
 
@@ -139,6 +149,10 @@ class _Context:
     asked: tuple[Demands, ...]
     around: Surroundings
     known: Known
+
+
+def _comparisons(tx: Transaction, commit: Commit, around: Surroundings, known: Known) -> Iterator[ComparisonFacts]:
+    return comparisons.facts_of(tx, commit, around.public_url if around.shows_images else None, known.references)
 
 
 def _pulls(tx: Transaction, commit: Commit) -> tuple[PullLine, ...]:
@@ -338,6 +352,7 @@ def _tried(
         ports=tuple(_ports(experiment, attempt, around)),
         model=_model(tx, experiment, attempt, around),
         settings=attempt.settings,
+        params=comparisons.plain(experiment.params),
         variables={**base.variables, **attempt.settings},
     )
 
@@ -364,40 +379,6 @@ def _search(tx: Transaction, attempt: Attempt) -> SearchFacts | None:
     found = experiments.trials(tx, attempt.id)
     asked = len(found) if declared is None else declared["trials"]
     return SearchFacts(*aim, asked, found, is_declared=declared is not None)
-
-
-def aim_of(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> tuple[Goal, str] | None:
-    """Return what a search looks for, and in which metric; None for what is no search.
-
-    A declared one says it; of the ancestor's form only the study that it left can tell.
-    """
-    declared = spec.get("search") or facts.get("study")
-    return None if declared is None else (Goal(declared["goal"]), str(declared["metric"]))
-
-
-def best_trial(tx: Transaction, attempt: Attempt) -> int | None:
-    """Return the number of the best complete trial of an attempt's search, None when there is none (yet)."""
-    aim = aim_of(attempt.spec, attempt.facts)
-    best = None if aim is None else best_of(experiments.trials(tx, attempt.id), aim[0])
-    return None if best is None else best.number
-
-
-def judged_series(tx: Transaction, attempt: Attempt, best: Trial | None) -> list[Series]:
-    """Return the series that an attempt's gates are asked of; `best` is the best trial of its search.
-
-    A declared search is judged by the last try of that trial: what was sent before it began belongs to one that was
-    cut off. What the tasks of a study log belongs to none of its trials.
-    """
-    if best is None or attempt.spec.get("search") is None:
-        return metrics.load(tx, attempt.id)
-    tried = [_since(best.began_at or 0, one) for one in metrics.load(tx, attempt.id, best.number)]
-    return [one for one in tried if one.points]
-
-
-def _since(moment: int, series: Series) -> Series:
-    if series.source is Source.TENSORFLOW:
-        return series  # of these only the last try is kept, and their times are the run's own
-    return replace(series, points=tuple(point for point in series.points if point.at >= moment))
 
 
 def _image(attempt: Attempt) -> ImageFacts | None:

@@ -13,7 +13,6 @@ from bot.core.states import State
 from bot.core.trials import Trial, top
 from bot.store import experiments, metrics, models
 from bot.store.database import Transaction
-from bot.store.facts import aim_of, judged_series
 from bot.store.models import ModelLine
 from bot.store.schema import (
     Attempt,
@@ -25,6 +24,7 @@ from bot.store.schema import (
     RunTrigger,
     TransitionRow,
 )
+from bot.store.searches import aim_of, judged_series
 from bot.store.verdicts import BaseGates, asked_of, demands_of, gate_results
 
 

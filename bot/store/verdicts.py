@@ -60,7 +60,7 @@ def gate_results(
         # What a run left is read after its end: until then nothing is known of its metrics.
         is_read = attempt.metrics_read_at is not None or state is not State.STOPPED
         outcome = Outcome(state if is_read else State.NETWORK_TEARDOWN, attempt.reason)
-        documents = {name: json.loads(body) for name, body in metrics.documents(tx, attempt.id).items()}
+        documents = documents_of(tx, attempt)
         problems = attempt.metrics_problems
 
     def verdict(gate: Gate) -> GateResult:
@@ -70,6 +70,19 @@ def gate_results(
     bases = [(branch, {gate.name: gate for gate in gates}) for branch, gates in asked]
     missing = [removed(gate, branch) for branch, gates in bases for name, gate in gates.items() if name not in own]
     return (*(_governing(result, name, bases, verdict) for name, result in own.items()), *_once(missing))
+
+
+def documents_of(tx: Transaction, attempt: Attempt) -> dict[str, Any]:
+    """Return the documents that an attempt left, parsed, by their names."""
+    return {name: json.loads(body) for name, body in metrics.documents(tx, attempt.id).items()}
+
+
+def value_of(
+    gate: Gate, series: Sequence[Series], documents: Mapping[str, Any], problems: Sequence[str]
+) -> float | None:
+    """Return what a gate would compare of an attempt that ended well; None where there is no such value."""
+    ended = Outcome(State.STOPPED)
+    return evaluate(gate, series, documents, is_pull=True, outcome=ended, problems=problems).value
 
 
 def _governing(own: GateResult, name: str, bases: Sequence[tuple[str, Mapping[str, Gate]]], verdict: Any) -> GateResult:

@@ -25,6 +25,11 @@ from bot.worker.builds import Build
 from bot.worker.configs import Configs, Found, OpenRepository, Tip
 from bot.worker.workload import Workload
 
+_WHY_HELD = {
+    "fork": "it comes from a fork, and nobody has approved it",
+    "author": "its author may not write to the repository, and nobody has approved it",
+    "skip": "the commit's message asks for no build",
+}
 DRAFT = "it is a draft: it runs when it is ready for review"
 
 
@@ -78,7 +83,7 @@ class Decision:
     def outcome(self) -> str:
         """What a delivery's row says of it."""
         if self.held is not None:
-            return f"held: {self.held.why}"
+            return f"nothing runs: {_WHY_HELD[self.held.why]}"
         if self.plan is None:
             return f"{self.path} has errors" if self.path else "this commit has no config, and its base has one"
         count = sum(run.is_run for run in self.plan.runs)

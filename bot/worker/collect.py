@@ -18,8 +18,8 @@ from bot.metrics.reader import MetricsReader
 from bot.store import commits, experiments, metrics
 from bot.store.database import Database
 from bot.store.experiments import Placed
-from bot.store.facts import aim_of, best_trial
 from bot.store.schema import Task
+from bot.store.searches import aim_of, best_trial
 from bot.store.secrets import known
 from bot.store.verdicts import gates_of
 from bot.vault import Vault

@@ -21,9 +21,9 @@ from bot.storage.kept import ARTIFACTS, MODEL, KeptFiles
 from bot.store import commits, experiments, metrics, models
 from bot.store.database import Database
 from bot.store.experiments import new_public_id
-from bot.store.facts import best_trial
 from bot.store.models import Kept, joined
 from bot.store.schema import Attempt, Model
+from bot.store.searches import best_trial
 from bot.worker.model import Contents, Place, place_of, read
 
 _AT_ONCE = 100

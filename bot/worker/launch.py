@@ -15,13 +15,14 @@ from dataclasses import replace
 
 from bot.backends.base import AttemptSpec, Backend, BackendError, from_json, to_json
 from bot.clock import HOUR, MINUTE, SECOND, Clock
+from bot.core.limits import Limits
 from bot.core.schedule import Need, Room, choose
 from bot.core.states import Observation, State
 from bot.forge.credentials import Credentials
 from bot.forge.errors import ForgeError, Refused
 from bot.forge.git import GitCache, GitError, RepositoryId
 from bot.forge.submodules import PartUnavailable
-from bot.store import experiments
+from bot.store import commits, experiments, runs
 from bot.store.database import Database
 from bot.store.experiments import Placed
 from bot.store.schema import Attempt, Repository
@@ -96,8 +97,24 @@ class Launch:
             broken = next((e.step for e, state in ended if state is not State.STOPPED), None)
             if broken is not None:
                 self._observe(placed.attempt.id, State.CANCELLED, f"not started: the step `{broken}` did not succeed")
-            elif len(ended) == len(before):
+            elif len(ended) == len(before) and self._has_turn(placed):
                 self._observe(placed.attempt.id, State.PENDING, _waits_for(placed))
+
+    def _has_turn(self, placed: Placed) -> bool:
+        """Tell whether nobody of its group is before it; if somebody is, say who."""
+        if placed.run.concurrency is None:
+            return True
+        with self._database.read() as tx:
+            other = runs.ahead(tx, placed.run, placed.attempt.id)
+        if other is None:
+            return True
+        group = placed.run.concurrency["group"]
+        waits = f"waiting for its turn in the group `{group}`, after `{other.workflow}` at `{other.sha[:7]}`"
+        if placed.attempt.progress != waits:
+            with self._database.write() as tx:
+                experiments.change(tx, placed.attempt.id, progress=waits)
+                commits.touch(tx, placed.commit.id)
+        return False
 
     def _start(self) -> None:
         """Hand to the backend what has a place."""
@@ -117,13 +134,11 @@ class Launch:
 
     def _placed(self, waiting: list[Placed], taken: list[Placed]) -> list[Placed]:
         capacity = self._backend.capabilities.capacity
-        if capacity is None:
-            return waiting
-        room = Room(capacity.cpus, capacity.memory_mb, capacity.gpus)
+        room = None if capacity is None else Room(capacity.cpus, capacity.memory_mb, capacity.gpus)
         possible = []
         for placed in waiting:
             need = _need(placed)
-            if room.fits(need):
+            if room is None or room.fits(need):
                 possible.append(placed)
             else:
                 self._observe(placed.attempt.id, State.ERROR, _too_large(need, room))
@@ -226,12 +241,16 @@ def _wanted(spec: AttemptSpec, repository: Repository) -> Wanted:
 
 def _need(placed: Placed) -> Need:
     spec: AttemptSpec = from_json(placed.attempt.spec)
+    limits = Limits.from_json(placed.repository.policy.get("limits", {}))
     return Need(
         attempt_id=placed.attempt.id,
         repository_id=placed.repository.id,
         cpus=sum(group.count * group.machine.cpus for group in spec.groups),
         memory_mb=sum(group.count * group.machine.memory_mb for group in spec.groups),
         gpus=_gpus_of(spec),
+        author=placed.attempt.author,
+        most=limits.running,
+        most_of_author=limits.running_per_author,
     )
 
 
@@ -248,7 +267,12 @@ def _is_worth_another_try(error: Exception) -> bool:
 def _waits_for(placed: Placed) -> str:
     need = _need(placed)
     gpus = f" and {need.gpus} GPUs" if need.gpus else ""
-    return f"waiting for {need.cpus:g} CPUs, {need.memory_mb} MB of memory{gpus}"
+    limits = [
+        f"of this repository {need.most} run at a time" if need.most is not None else "",
+        f"of one author {need.most_of_author}" if need.most_of_author is not None else "",
+    ]
+    told = ", ".join(limit for limit in limits if limit)
+    return f"waiting for {need.cpus:g} CPUs, {need.memory_mb} MB of memory{gpus}{f' ({told})' if told else ''}"
 
 
 def _too_large(need: Need, room: Room) -> str:

@@ -50,3 +50,28 @@ def test_what_is_chosen_always_fits_beside_what_runs(waiting: list[Need], runnin
         assert sum(n.cpus for n in together) <= ROOM.cpus + 1e-9
         assert sum(n.memory_mb for n in together) <= ROOM.memory_mb
         assert sum(n.gpus for n in together) <= ROOM.gpus
+
+
+def limited(
+    attempt: int, author: str, *, most: int | None = None, each: int | None = None, repository: int = 1
+) -> Need:
+    return Need(attempt, repository, 0.1, 1, 0, author, most, each)
+
+
+def test_of_a_repository_no_more_run_than_its_default_branch_says() -> None:
+    waiting = [limited(n, "ada", most=3) for n in range(5)]
+    assert choose(waiting, [], ROOM) == [0, 1, 2]
+    assert choose(waiting, [limited(9, "zoe", most=3)] * 2, ROOM) == [0]
+
+
+def test_of_one_author_no_more_run_and_others_pass_by() -> None:
+    waiting = [limited(n, "ada", each=1) for n in (1, 2)] + [limited(3, "zoe", each=1)]
+    assert choose(waiting, [], ROOM) == [1, 3]
+
+
+def test_who_is_at_his_limit_keeps_nobody_waiting() -> None:
+    assert choose([limited(1, "ada", most=0), limited(2, "zoe", repository=2)], [], ROOM) == [2]
+
+
+def test_a_backend_that_queues_by_itself_is_limited_too() -> None:
+    assert choose([limited(n, "ada", most=2) for n in range(4)], [], None) == [0, 1]

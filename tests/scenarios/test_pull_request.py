@@ -75,20 +75,6 @@ def test_closing_a_pull_request_stops_what_runs_for_it_alone(road: Road, backend
     assert list(backend.cancelled) == [backend.submissions[-1]]
 
 
-def test_a_pull_request_from_a_fork_is_stored_and_nothing_of_it_is_read(road: Road, backend: ScriptedBackend) -> None:
-    repository, _ = road.repository()
-    road.settle()
-    fork = road.hub.fork(repository, "stranger")
-    sha = road.hub.commit_files(fork, {"train.py": "evil()"}, branch="nice", message="Nice")
-    road.hub.open_pull(repository, head="nice", head_repository=fork, base="main", title="Nice", body="")
-    road.settle()
-
-    [answer] = road.answers("pull_request")
-    assert "forks" in answer
-    assert road.shown(repository, sha) == {}
-    assert len(backend.submissions) == 1
-
-
 def test_filtered_out_workflows_conclude_as_skipped_so_that_nothing_blocks_for_ever(
     road: Road, backend: ScriptedBackend
 ) -> None:

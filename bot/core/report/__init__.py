@@ -2,6 +2,7 @@
 
 from bot.core.report.checks import desired_checks
 from bot.core.report.comment import desired_comment
+from bot.core.report.comparison import ComparisonFacts, ReferenceFacts
 from bot.core.report.facts import (
     CommitFacts,
     EarlierCommit,
@@ -35,6 +36,7 @@ __all__ = [
     "CheckView",
     "CommentView",
     "CommitFacts",
+    "ComparisonFacts",
     "Conclusion",
     "EarlierCommit",
     "ExperimentFacts",
@@ -45,6 +47,7 @@ __all__ = [
     "PortFacts",
     "PullFacts",
     "PullLine",
+    "ReferenceFacts",
     "Renderer",
     "RequestFacts",
     "RunFacts",

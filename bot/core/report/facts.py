@@ -6,6 +6,7 @@ Times are UTC integer microseconds.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from bot.core.config.problems import Problem
 from bot.core.demands import GateChange
@@ -24,6 +25,9 @@ from bot.core.report.search import SearchFacts
 from bot.core.series import Series, Source, downsample
 from bot.core.states import Observation, State
 from bot.core.trials import Trial
+
+if TYPE_CHECKING:
+    from bot.core.report.comparison import ComparisonFacts
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,8 @@ class ExperimentFacts:
     `reports_each`. `progress` tells how far the provisioning is ("mnist: 120 of 512 MB"), `walls` what limits and
     isolation were in force, a few words each ("memory 4 GB (cgroup v2)", "network: none"). `peaks` are the highest
     values of the system's metrics by their names (`figures.PEAKS`), memory in bytes. `variables` are those that a
-    cell's values stand in, to run it again; never secrets. `settings` are those that a command gave.
+    cell's values stand in, to run it again; never secrets. `settings` are those that a command gave, `params` what its
+    config says of how it runs, in plain words.
 
     `removed_from` is the base branch that has the experiment where the commit does not: it is only a name then.
     """
@@ -115,6 +120,7 @@ class ExperimentFacts:
     model: ModelFacts | None = None
     artifacts: ArtifactFacts | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
     removed_from: str = ""
 
     @property
@@ -208,6 +214,12 @@ class CommitFacts:
     pulls: tuple[PullLine, ...] = ()
     changes: tuple[GateChange, ...] = ()
     requests: tuple[RequestFacts, ...] = ()
+    comparisons: "tuple[ComparisonFacts, ...]" = ()
+
+    @property
+    def base(self) -> "ComparisonFacts | None":
+        """What the commit stands beside in every table: the branch that it is to go into, if that has results."""
+        return next((one for one in self.comparisons if one.is_base and one.experiments), None)
 
     @property
     def short_sha(self) -> str:

@@ -11,6 +11,7 @@ from jinja2 import BaseLoader, Environment, StrictUndefined, Undefined
 from bot.core import search, text
 from bot.core.markdown import rebuilt
 from bot.core.report import figures
+from bot.core.report.comparison import MOST_PARAMETERS, ComparisonFacts
 from bot.core.report.facts import CommitFacts, ExperimentFacts
 from bot.core.report.overview import Overview
 from bot.core.report.standing import Standing
@@ -146,6 +147,9 @@ def _environment(loader: BaseLoader, neutralise: Callable[[str], str]) -> Enviro
         "number": lambda value: Safe(figures.number(value)),
         "compared": lambda value, precision: Safe(figures.compared(value, precision)),
         "target": lambda wanted: Safe(figures.target(wanted)),
+        "other": lambda change: Safe(change.shown),
+        "told": lambda change: Safe(change.told),
+        "differences": _differences,
         "details": lambda gate: Safe(figures.details(gate)),
         "duration": lambda microseconds: Safe(figures.duration(microseconds)),
         "time": lambda at: Safe(figures.time_of_day(at)),
@@ -173,6 +177,13 @@ def _parameters(params: Mapping[str, Scalar]) -> str:
     """Return `lr=0.01, units=64`: the first few, none at length."""
     shown = [f"{name}={figures.parameter(value)}"[:LONG] for name, value in islice(params.items(), FEW)]
     return ", ".join([*shown, "…"] if len(params) > FEW else shown)
+
+
+def _differences(comparison: ComparisonFacts, seen: Overview) -> list[tuple[str, str, str, str]]:
+    """Return the parameters that differ: the experiment's label, name, here, there."""
+    pairs = [(part.label, comparison.of(part)) for part in seen.parts]
+    found = [(label, *one) for label, beside in pairs if beside is not None for one in beside.parameters]
+    return found[:MOST_PARAMETERS]
 
 
 def _counted(count: int, noun: str) -> Safe:
