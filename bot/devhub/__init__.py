@@ -17,10 +17,19 @@ Real git works as well: `hub.clone_url(repository)` with the environment `hub.gi
 For the bot: `hub.url` (GITHUB_API_URL and GITHUB_WEB_URL both; `<url>/api/v3` works too), `hub.app.id`,
 `hub.app.private_key` (PEM text), `hub.app.webhook_secret`, `hub.installation("acme").id`.
 
-Other acts of people, each with its complete webhook: `close_pull`, `reopen_pull`, `mark_ready`, `merge_pull`, `fork`
-(then `open_pull(repository, head="branch", head_repository=fork, …)`), `request_merge_group`, `comment`,
-`edit_comment`, `comment_on_commit`, `delete_branch`, `tag`, `rename_repository`, `rerequest_check_run`,
-`rerequest_check_suite`, `request_action`, `add_collaborator`.
+Other acts of people, each with its complete webhook: `close_pull`, `reopen_pull`, `mark_ready`, `convert_to_draft`,
+`edit_pull`, `edit_base`, `merge_pull`, `fork` (then `open_pull(repository, head="branch", head_repository=fork, …)`),
+`request_merge_group` and `destroy_merge_group(repository, sha, "merged" | "invalidated" | "dequeued")`, `comment`,
+`edit_comment`, `delete_comment`, `react` (of which nobody hears), `comment_on_commit`, `delete_branch`, `tag`,
+`rerequest_check_run`, `rerequest_check_suite`, `request_action`.
+
+With repositories: `rename_repository`, `archive_repository`, `unarchive_repository`, `set_visibility(…, private=…)`,
+`transfer_repository(repository, "zoe", installed=True)`, `delete_repository`, `set_role(repository, "zoe", "triage")`
+(`none` takes it away) and `add_collaborator`, which tell nobody.
+
+With the App's installation on an account: `install("acme", [repository])` (left out: on all), `uninstall`, `suspend`,
+`unsuspend`, `add_repositories`, `remove_repositories`, `grant("acme", {"checks": "read"})`. `create_repository`
+installs the App on all repositories of an owner who has it not yet, unless told `installed=False`: nobody hears of it.
 
 To look at: `hub.checks(repository, sha)`, `hub.check(repository, sha, name)` (the newest; `.status`, `.conclusion`,
 `.output`, `.history`), `pull.comments`, `hub.deliveries` (attempts with payloads), `hub.requests` (every API request:

@@ -21,7 +21,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from bot.clock import Clock, SystemClock
-from bot.devhub.model import App, Installation, Repository
+from bot.devhub.model import Installation, Repository, World
 
 TIMEOUT = 10
 """Seconds that a receiver has for its answer."""
@@ -67,8 +67,9 @@ class _Fault:
 class Courier:
     """Sends the App's webhooks to `url` (None: nowhere, which the log tells)."""
 
-    def __init__(self, app: App, hook_id: int, clock: Clock) -> None:
-        self._app, self._hook_id, self._clock = app, hook_id, clock
+    def __init__(self, world: World, clock: Clock) -> None:
+        self._world, self._clock = world, clock
+        self._hook_id = world.new_id()
         self.url: str | None = None
         self.deliveries: list[Delivery] = []
         self._ids = itertools.count(1)
@@ -164,7 +165,7 @@ class Courier:
         )
 
     def _headers(self, delivery: Delivery) -> dict[str, str]:
-        secret = self._app.webhook_secret.encode()
+        secret = self._world.app.webhook_secret.encode()
         return {
             "Accept": "*/*",
             "Content-Type": "application/json",
@@ -172,7 +173,7 @@ class Courier:
             "X-GitHub-Delivery": delivery.guid,
             "X-GitHub-Event": delivery.event,
             "X-GitHub-Hook-ID": str(self._hook_id),
-            "X-GitHub-Hook-Installation-Target-ID": str(self._app.id),
+            "X-GitHub-Hook-Installation-Target-ID": str(self._world.app.id),
             "X-GitHub-Hook-Installation-Target-Type": "integration",
             # GitHub still sends the old one too.
             "X-Hub-Signature": "sha1=" + hmac.new(secret, delivery.body, hashlib.sha1).hexdigest(),

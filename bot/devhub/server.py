@@ -17,9 +17,10 @@ from bot.devhub import manifest as manifests
 from bot.devhub.auth import Gate, Tokens, key_pair
 from bot.devhub.courier import Courier, Delivery
 from bot.devhub.faults import Faults
+from bot.devhub.git import client_environment
 from bot.devhub.model import Account, App, CheckRun, Repository, World
 from bot.devhub.pages import pages
-from bot.devhub.people import People, git_environment
+from bot.devhub.people import People
 from bot.devhub.ratelimit import Limits, Meter
 from bot.devhub.rest import rest
 from bot.devhub.site import Site
@@ -43,19 +44,24 @@ class DevHub(People):
         limits: Limits | None = Limits(),  # noqa: B008 - frozen
         port: int = 0,
     ) -> None:
-        known = manifests.read(manifest or MANIFEST)
         world = World()
-        self.app = _app(world, known, clock)
+        world.app = _app(world, manifests.read(manifest or MANIFEST), clock)
         tokens = Tokens(clock)
-        gate = Gate(world, self.app, tokens, clock)
-        self.courier = Courier(self.app, world.new_id(), clock)
-        super().__init__(Site(root, clock, known, world, self.app, self.courier, tokens, gate, Meter(clock, limits)))
+        self.courier = Courier(world, clock)
+        super().__init__(
+            Site(root, clock, world, self.courier, tokens, Gate(world, tokens, clock), Meter(clock, limits))
+        )
         self.faults = Faults()
         self._traffic = Traffic(_prefixed(_flask(self.site), world), self.faults, clock)
         self._port = port
         self._server: ThreadedWSGIServer | None = None
         self._thread: threading.Thread | None = None
         self._bind()
+
+    @property
+    def app(self) -> App:
+        """Return the App: another one, once somebody has registered it from a manifest."""
+        return self.world.app
 
     @property
     def url(self) -> str:
@@ -94,7 +100,7 @@ class DevHub(People):
 
     def git_env(self, user: Account) -> dict[str, str]:
         """Return variables for real git to fetch and push as `user`."""
-        return git_environment(self.url, user, self.site.root / f"credentials-{user.id}")
+        return client_environment(self.url, user.login, user.token, self.site.root / f"credentials-{user.id}")
 
     def checks(self, repository: Repository, sha: str) -> list[CheckRun]:
         """Return the newest check run of each name for a commit, oldest first."""
@@ -176,7 +182,7 @@ def _app(world: World, manifest: manifests.Manifest, clock: Clock) -> App:
         events=manifest.events,
         created_at=clock.now(),
         private_key=private,
-        public_key=public,
+        public_keys={private: public},
         webhook_secret=secrets.token_hex(20),
     )
 

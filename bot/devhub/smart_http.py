@@ -51,6 +51,8 @@ def _admit(site: Site, owner: str, name: str, service: str) -> tuple[Repository,
         raise ApiError(403, "Write access to repository not granted.")
     if repository is None:
         raise ApiError(404, "Repository not found.")
+    if is_push and repository.is_archived:
+        raise ApiError(403, "This repository was archived so it is read-only.")
     return repository, actor
 
 

@@ -166,7 +166,7 @@ class Traffic:
     def _log_of(self, path: str, route: str) -> RequestLog | None:
         if route == "git":
             return self.git
-        is_api = bool(route) or path.startswith(("/repos/", "/app", "/installation", "/api/v3/"))
+        is_api = bool(route) or path.startswith(("/repos/", "/repositories/", "/app", "/installation", "/api/v3/"))
         return self.api if is_api else None
 
 

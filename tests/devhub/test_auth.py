@@ -107,12 +107,6 @@ def test_what_the_app_was_not_let_into_does_not_exist(hub: DevHub, client: Clien
     assert client.as_app("GET", "/repos/zoe/open/installation").status_code == 404
 
 
-def test_an_installation_can_be_taken_away(hub: DevHub, client: Client) -> None:
-    hub.uninstall("acme")
-    assert client.get(REPO).status_code == 401
-    assert client.as_app("GET", f"{REPO}/installation").status_code == 404
-
-
 def test_strangers_and_people(hub: DevHub, client: Client, repository: Repository, sha: str) -> None:
     assert client.send("GET", REPO, None).status_code == 404
     assert client.send("GET", REPO, "Bearer nonsense").status_code == 401

@@ -58,15 +58,6 @@ def test_a_pull_counts_what_it_changes(client: Client, pull: Pull) -> None:
     assert [answer[name] for name in ("commits", "additions", "deletions", "changed_files")] == [1, 1, 1, 1]
 
 
-def test_a_renamed_repository_redirects(hub: DevHub, client: Client, repository: Repository, pull: Pull) -> None:
-    hub.rename_repository(repository, "numbers")
-    moved = client.get(f"{REPO}/pulls/1")
-    assert moved.status_code == 301
-    there = client.get(moved.headers["Location"])
-    assert there.json()["base"]["repo"]["full_name"] == "acme/numbers"
-    assert hub.deliveries[-1].payload["changes"] == {"repository": {"name": {"from": "digits"}}}
-
-
 def test_the_prefix_of_github_enterprise_works_and_stays(client: Client, pull: Pull) -> None:
     answer = client.get(f"/api/v3{REPO}/pulls/1").json()
     assert answer["url"] == f"{client.hub.url}/api/v3{REPO}/pulls/1"

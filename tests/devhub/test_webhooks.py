@@ -70,15 +70,6 @@ def test_a_pull_request_from_a_fork_says_where_it_comes_from(hub: DevHub, reposi
     assert hub.site.has_commit(repository, pull.head_sha), "the commit is in the repository: refs/pull/1/head"
 
 
-def test_the_merge_queue_asks_for_a_commit_of_its_own(hub: DevHub, pull: Pull) -> None:
-    sha = hub.request_merge_group(pull)
-    group, push = hub.deliveries[-1], next(d for d in reversed(hub.deliveries) if d.event == "push")
-    assert (group.event, group.action) == ("merge_group", "checks_requested")
-    assert group.payload["merge_group"]["head_sha"] == sha != pull.head_sha
-    assert push.payload["ref"] == group.payload["merge_group"]["head_ref"]
-    assert push.payload["ref"].startswith("refs/heads/gh-readonly-queue/main/pr-1-")
-
-
 def test_a_failed_delivery_is_never_repeated_but_can_be_asked_for(
     hub: DevHub, client: Client, pull: Pull, receiver: Receiver
 ) -> None:

@@ -5,12 +5,12 @@ from flask import request
 from bot.clock import DAY
 from bot.devhub.auth import Actor
 from bot.devhub.courier import Delivery
-from bot.devhub.errors import ApiError, not_found
+from bot.devhub.errors import ApiError, not_found, suspended
 from bot.devhub.manifest import allows
 from bot.devhub.model import Installation, Repository, iso
-from bot.devhub.places import Json
 from bot.devhub.rest.body import Body
 from bot.devhub.rest.routing import Answer, Call, Routes
+from bot.devhub.shapes import Json
 
 routes = Routes()
 _KEPT = 3 * DAY
@@ -43,12 +43,24 @@ def get_repository_installation(call: Call) -> Answer:
     return Answer(call.shapes.installation(installation, call.site.app))
 
 
+@routes.add("GET", "/orgs/{org}/installation", "app")
+def get_organization_installation(call: Call) -> Answer:
+    return _on_account(call, call.arguments["org"], "Organization")
+
+
+@routes.add("GET", "/users/{username}/installation", "app")
+def get_user_installation(call: Call) -> Answer:
+    return _on_account(call, call.arguments["username"], "User")
+
+
 @routes.add("POST", "/app/installations/{installation_id}/access_tokens", "app")
 def create_token(call: Call) -> Answer:
     """Mint a token, narrowed to what the body asks for; asking for more than was granted is refused."""
     installation, body = _installation(call), call.body()
+    if installation.is_suspended:
+        raise suspended()
     chosen = _chosen(call, installation, body)
-    permissions = _narrowed(call.site.app.permissions, body)
+    permissions = _narrowed(installation.permissions, body)
     ids = None if chosen is None else frozenset(repository.id for repository in chosen)
     token = call.site.tokens.mint(installation, permissions, ids)
     is_all = chosen is None and installation.selected is None
@@ -114,6 +126,14 @@ def get_delivery(call: Call) -> Answer:
 def redeliver(call: Call) -> Answer:
     call.site.courier.redeliver(_delivery(call))
     return Answer({}, 202)
+
+
+def _on_account(call: Call, login: str, kind: str) -> Answer:
+    account = call.site.world.accounts.get(login.lower())
+    found = None if account is None or account.kind != kind else call.site.world.installation_of(account)
+    if found is None:
+        raise not_found()
+    return Answer(call.shapes.installation(found, call.site.app))
 
 
 def _installation(call: Call) -> Installation:

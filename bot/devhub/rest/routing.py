@@ -10,7 +10,7 @@ from flask import Blueprint, Response, request
 
 from bot.devhub import traffic
 from bot.devhub.auth import Actor
-from bot.devhub.errors import ApiError, forbidden, not_found
+from bot.devhub.errors import ApiError, archived, forbidden, not_found
 from bot.devhub.model import Repository
 from bot.devhub.ratelimit import secondary
 from bot.devhub.rest.body import Body
@@ -100,7 +100,7 @@ class Route:
 
 def _converter(match: re.Match[str]) -> str:
     name = match[1]
-    kind = "path:" if name == "ref" else "int:" if name.endswith(("_id", "_number")) else ""
+    kind = "path:" if name in {"ref", "branch", "basehead"} else "int:" if name.endswith(("_id", "_number")) else ""
     return f"<{kind}{name}>"
 
 
@@ -124,7 +124,13 @@ def api(site: Site, routes: Iterable[Route]) -> Blueprint:
     for route in routes:
         name = f"{route.method} {route.template}".replace(".", "_")
         blueprint.add_url_rule(route.rule, name, _view(site, route), methods=[route.method])
+    blueprint.add_url_rule("/repositories/<path:rest>", "gone", _gone)
     return blueprint
+
+
+def _gone(**_: Any) -> Response:
+    """Answer where redirects lead and nothing is any more: see `bot.devhub.server`."""
+    return _response(not_found().body, 404, {})
 
 
 def _view(site: Site, route: Route) -> Callable[..., Response]:
@@ -190,6 +196,8 @@ def _call(site: Site, actor: Actor, route: Route, arguments: dict[str, Any]) -> 
     if "owner" in arguments:
         repository = _repository(site, actor, shapes, arguments)
     _check_needs(actor, route, repository)
+    if repository is not None and repository.is_archived and route.method != "GET":
+        raise archived()
     return Call(site, actor, shapes, arguments, repository)
 
 
@@ -198,7 +206,7 @@ def _repository(site: Site, actor: Actor, shapes: Shapes, arguments: dict[str, A
     repository = site.world.find(owner, name)
     if repository is None or not (actor.app or actor.reaches(repository)):
         raise not_found()
-    if repository.name.lower() != name.lower():
+    if repository.full_name.lower() != f"{owner}/{name}".lower():
         rest = request.path.split("/", 4)[4:]
         url = "/".join([f"{shapes.api}/repositories/{repository.id}", *rest])
         raise ApiError(301, "Moved Permanently", headers={"Location": url})
