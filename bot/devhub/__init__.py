@@ -36,11 +36,17 @@ To look at: `hub.checks(repository, sha)`, `hub.check(repository, sha, name)` (t
 `.count("POST", "/repos/{owner}/{repo}/check-runs")`, bodies kept), `hub.git_requests`.
 
 Misbehaviour: `hub.faults.fail_next("POST", r"/check-runs$", status=502, after_write=True)`, `cut_next`, `delay_next`,
-`at_random(rate=0.05, seed=1)`, `outage()`; for webhooks `hub.courier.duplicate_next()`, `drop_next()`, `delay_next()`;
-for git `hub.set_fetch_rules(repository, any_sha=False, filters=False)`.
+`at_random(rate=0.05, seed=1)`, `outage()`; for git `hub.set_fetch_rules(repository, any_sha=False, filters=False)`.
+
+For webhooks: `hub.courier.duplicate_next()`, `drop_next()`, `delay_next(seconds=…)` of the wire or `clock_seconds=…` of
+the hub's clock, `at_random(0.3, seed=1, kinds=["duplicate", "delay", "drop", "shuffle"], clock_seconds=600)`,
+`outage()` until `restore()`, `hold()` until `release(seed=…)`; `hub.set_webhook(url, content_type="form")`.
+`wait_delivered` waits for what is due now.
 
 GitHub's rate limits are on (80 writes a minute, 500 and 5,000 requests an hour, by the clock that was handed in);
-`DevHub(…, limits=None)` lifts them where a test is about something else.
+`DevHub(…, limits=None)` lifts them where a test is about something else. On order: `hub.limit("acme", retry_after=60)`
+(None: without that header; `"app"`: for the App itself), `hub.exhaust("acme")`. Whoever was told to wait and does not
+is refused again and stands in `hub.trespasses`; writes with less than a second between them stand in `hub.crowding`.
 """
 
 from bot.devhub.git import Link

@@ -15,13 +15,14 @@ from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from bot.clock import SECOND, Clock
 from bot.devhub import manifest as manifests
 from bot.devhub.auth import Gate, Tokens, key_pair
-from bot.devhub.courier import Courier, Delivery
+from bot.devhub.courier import Courier
+from bot.devhub.deliveries import ContentType, Delivery
 from bot.devhub.faults import Faults
 from bot.devhub.git import client_environment
 from bot.devhub.model import Account, App, CheckRun, Repository, World
 from bot.devhub.pages import pages
 from bot.devhub.people import People
-from bot.devhub.ratelimit import Limits, Meter
+from bot.devhub.ratelimit import Crowding, Limits, Meter, Trespass
 from bot.devhub.rest import rest
 from bot.devhub.site import Site
 from bot.devhub.smart_http import smart_http
@@ -81,9 +82,36 @@ class DevHub(People):
         """Return every attempt to deliver a webhook, oldest first."""
         return list(self.courier.deliveries)
 
-    def set_webhook(self, url: str | None) -> None:
-        """Say where the App's webhooks go; None: nowhere (they are still written down)."""
-        self.courier.url = url
+    def set_webhook(self, url: str | None, content_type: ContentType = "json") -> None:
+        """Say where the App's webhooks go; None: nowhere (they are still written down).
+
+        As a `form` the body is `payload=<the JSON, URL-encoded>`, and the signature is over those bytes.
+        """
+        self.courier.url, self.courier.content_type = url, content_type
+
+    @property
+    def trespasses(self) -> list[Trespass]:
+        """Return every request that came while its sender had been told to wait."""
+        return list(self.site.meter.trespasses)
+
+    @property
+    def crowding(self) -> list[Crowding]:
+        """Return every write of an installation that came less than a second after the one before it."""
+        return list(self.site.meter.crowding)
+
+    def limit(self, who: str, retry_after: int | None) -> None:
+        """Refuse an owner's installation, or the App itself (`app`), by a secondary limit from now on.
+
+        For `retry_after` seconds; None leaves the header out, and a minute counts from the first refusal on.
+        """
+        self.site.meter.limit(self._actor(who), retry_after)
+
+    def exhaust(self, who: str) -> None:
+        """Use up the hourly limit of an owner's installation, or of the App itself (`app`)."""
+        self.site.meter.exhaust(self._actor(who))
+
+    def _actor(self, who: str) -> str:
+        return f"app {self.app.id}" if who == "app" else f"installation {self.installation(who).id}"
 
     def wait_delivered(self, timeout: float = 30.0) -> bool:
         """Wait (real seconds) until every webhook was delivered or has failed."""

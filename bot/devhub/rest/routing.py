@@ -12,12 +12,10 @@ from bot.devhub import traffic
 from bot.devhub.auth import Actor
 from bot.devhub.errors import ApiError, archived, forbidden, not_found
 from bot.devhub.model import Repository
-from bot.devhub.ratelimit import secondary
 from bot.devhub.rest.body import Body
 from bot.devhub.shapes import Shapes
 from bot.devhub.site import Site
 
-MINUTE = 60_000_000
 _MOST_ON_A_PAGE = 100
 
 
@@ -162,11 +160,10 @@ def _answer(site: Site, route: Route, arguments: dict[str, Any]) -> Response:
 def _check_manners(site: Site, actor: Actor, route: Route) -> None:
     if not request.headers.get("User-Agent"):
         raise ApiError(403, "Request forbidden by administrative rules. Please make sure it has a User-Agent header")
-    if site.meter.crowded(request.environ.get(traffic.CROWD, 0)):
-        raise secondary(MINUTE)
     # Asking for the limits is free.
     if route.template != "/rate_limit":
-        site.meter.spend(actor.name, route.method, route.template)
+        crowd = request.environ.get(traffic.CROWD, 0)
+        site.meter.spend(actor.name, route.method, route.template, request.full_path.rstrip("?"), crowd)
 
 
 def _response(value: Any, status: int, headers: dict[str, str]) -> Response:
