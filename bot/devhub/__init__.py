@@ -2,7 +2,8 @@
 
 Real bare git repositories over git's own HTTP backend, the REST calls that we use, App JWTs and installation tokens
 with real expiry and permissions, webhooks signed and delivered as GitHub does, GitHub's limits enforced, misbehaviour
-on order, and a few plain pages. It listens on 127.0.0.1 only. State is in memory, repositories are below `root`.
+on order, plain pages with people's buttons. It listens on 127.0.0.1 only. State is in memory, repositories are below
+`root`.
 
     with DevHub(tmp_path, SystemClock()) as hub:
         hub.set_webhook("http://127.0.0.1:8080/webhook")
@@ -30,6 +31,15 @@ With repositories: `rename_repository`, `archive_repository`, `unarchive_reposit
 With the App's installation on an account: `install("acme", [repository])` (left out: on all), `uninstall`, `suspend`,
 `unsuspend`, `add_repositories`, `remove_repositories`, `grant("acme", {"checks": "read"})`. `create_repository`
 installs the App on all repositories of an owner who has it not yet, unless told `installed=False`: nobody hears of it.
+
+With the App itself: `add_key()` returns another private key, `delete_key(pem)` makes one bad. It is registered anew as
+GitHub does it from a manifest: POST the field `manifest` to `<url>/settings/apps/new?state=…` (or below
+`/organizations/<org>`), press the button, take the `code` to `POST /app-manifests/{code}/conversions`. From then on
+`hub.app` is that App, its webhooks go where its manifest says, and it is installed nowhere:
+`<url>/apps/<slug>/installations/new` is the page for that.
+
+The pages have people's buttons: comment, edit, delete, close, reopen, merge, draft, re-run, and those of checks. One
+acts as the person that one has chosen in their header, or as the repository's owner.
 
 To look at: `hub.checks(repository, sha)`, `hub.check(repository, sha, name)` (the newest; `.status`, `.conclusion`,
 `.output`, `.history`), `pull.comments`, `hub.deliveries` (attempts with payloads), `hub.requests` (every API request:

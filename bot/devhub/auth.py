@@ -47,6 +47,11 @@ class Actor:
             return f"app {self.app.id}"
         return "anonymous" if self.user is None else f"user {self.user.login}"
 
+    def check_awake(self) -> None:
+        """Raise 403 for an installation that is suspended: nothing is answered to it, whatever it asks."""
+        if self.token is not None and self.token.installation.is_suspended:
+            raise suspended()
+
     def reaches(self, repository: Repository) -> bool:
         """Tell whether the repository exists for this actor at all."""
         return not repository.is_private or self.is_at_home(repository)
@@ -113,10 +118,8 @@ class Gate:
         return self.of_secret(credential)
 
     def of_secret(self, secret: str) -> Actor:
-        """Return whose token this is; raises 401 when it is nobody's (any more), 403 when it is suspended."""
+        """Return whose token this is; raises 401 when it is nobody's (any more)."""
         token = self._tokens.find(secret)
-        if token is not None and token.installation.is_suspended:
-            raise suspended()
         if token is not None:
             return Actor(token=token)
         for account in self._world.accounts.values():

@@ -42,7 +42,7 @@ class Courier:
 
     def __init__(self, world: World, clock: Clock) -> None:
         self._world, self._clock = world, clock
-        self._hook_id = world.new_id()
+        self.hook_id = world.new_id()
         self.url: str | None = None
         self.content_type: ContentType = "json"
         self.deliveries: list[Delivery] = []
@@ -167,7 +167,7 @@ class Courier:
     def _attempt(self, **known: Any) -> Delivery:
         body = encode(known["payload"], self.content_type)
         delivery = Delivery(id=0, action=known["payload"].get("action"), body=body, delivered_at=0, **known)
-        delivery.request_headers = headers(delivery, self._world.app, self._hook_id, self.content_type)
+        delivery.request_headers = headers(delivery, self._world.app, self.hook_id, self.content_type)
         return delivery
 
     def _again(self, old: Delivery, guid: str, *, redelivery: bool) -> Delivery:

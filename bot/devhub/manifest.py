@@ -54,7 +54,7 @@ vulnerability_alerts workflows
 """All that an App can be granted (GitHub's OpenAPI description, `app-permissions`)."""
 
 _LEVELS = ("read", "write", "admin")
-_LONGEST_NAME = 34
+LONGEST_NAME = 34
 _MOST_CALLBACKS = 10
 
 
@@ -106,8 +106,8 @@ def parse(content: Any) -> Manifest:
     if not isinstance(content, dict):
         raise ManifestError("The manifest must be an object")
     name, description = _text(content, "name"), _text(content, "description")
-    if len(name) > _LONGEST_NAME:
-        raise ManifestError(f"Name is too long (maximum is {_LONGEST_NAME} characters)")
+    if len(name) > LONGEST_NAME:
+        raise ManifestError(f"Name is too long (maximum is {LONGEST_NAME} characters)")
     permissions = _permissions(content.get("default_permissions", {}))
     _check_callbacks(content.get("callback_urls", []))
     return Manifest(

@@ -1,6 +1,5 @@
 """One devhub: its parts put together behind a server on 127.0.0.1."""
 
-import secrets
 import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -16,13 +15,17 @@ from bot.clock import SECOND, Clock
 from bot.devhub import manifest as manifests
 from bot.devhub.auth import Gate, Tokens, key_pair
 from bot.devhub.courier import Courier
+from bot.devhub.deeds import deeds
 from bot.devhub.deliveries import ContentType, Delivery
 from bot.devhub.faults import Faults
 from bot.devhub.git import client_environment
 from bot.devhub.model import Account, App, CheckRun, Repository, World
 from bot.devhub.pages import pages
 from bot.devhub.people import People
+from bot.devhub.people.apps import new_app
 from bot.devhub.ratelimit import Crowding, Limits, Meter, Trespass
+from bot.devhub.registering import registering
+from bot.devhub.registrations import Registrations
 from bot.devhub.rest import rest
 from bot.devhub.site import Site
 from bot.devhub.smart_http import smart_http
@@ -45,13 +48,12 @@ class DevHub(People):
         limits: Limits | None = Limits(),  # noqa: B008 - frozen
         port: int = 0,
     ) -> None:
-        world = World()
-        world.app = _app(world, manifests.read(manifest or MANIFEST), clock)
+        known, world = manifests.read(manifest or MANIFEST), World()
+        world.app = new_app(world, known, world.account("devhub"), key_pair(), clock.now())
         tokens = Tokens(clock)
         self.courier = Courier(world, clock)
-        super().__init__(
-            Site(root, clock, world, self.courier, tokens, Gate(world, tokens, clock), Meter(clock, limits))
-        )
+        gate, meter, registrations = Gate(world, tokens, clock), Meter(clock, limits), Registrations(clock)
+        super().__init__(Site(root, clock, world, self.courier, tokens, gate, meter, registrations))
         self.faults = Faults()
         self._traffic = Traffic(_prefixed(_flask(self.site), world), self.faults, clock)
         self._port = port
@@ -196,31 +198,14 @@ class _Handler(WSGIRequestHandler):
         return format_datetime(datetime.fromtimestamp(timestamp or self.clock.now() / SECOND, UTC), usegmt=True)
 
 
-def _app(world: World, manifest: manifests.Manifest, clock: Clock) -> App:
-    private, public = key_pair()
-    slug = manifest.name.lower().replace(" ", "-")
-    return App(
-        id=world.new_id(),
-        slug=slug,
-        name=manifest.name,
-        client_id=f"Iv23{secrets.token_hex(8)}",
-        owner=world.account("devhub"),
-        bot=world.account(f"{slug}[bot]", "Bot"),
-        permissions=manifest.permissions,
-        events=manifest.events,
-        created_at=clock.now(),
-        private_key=private,
-        public_keys={private: public},
-        webhook_secret=secrets.token_hex(20),
-    )
-
-
 def _flask(site: Site) -> Flask:
     flask = Flask("devhub", static_folder=None, template_folder=str(TEMPLATES / "devhub"))
     flask.json.sort_keys = False  # type: ignore[attr-defined]
     flask.url_map.merge_slashes = False
     flask.register_blueprint(rest(site))
     flask.register_blueprint(smart_http(site))
+    flask.register_blueprint(deeds(site))
+    flask.register_blueprint(registering(site))
     flask.register_blueprint(pages(site))
     return flask
 

@@ -11,6 +11,7 @@ from bot.devhub.git import Commit, Difference, Git, GitError
 from bot.devhub.manifest import hears
 from bot.devhub.model import Account, App, CheckSuite, Installation, Pull, Repository, World
 from bot.devhub.ratelimit import Meter
+from bot.devhub.registrations import Registrations
 from bot.devhub.shapes import Shapes
 
 
@@ -25,6 +26,7 @@ class Site:
     tokens: Tokens
     gate: Gate
     meter: Meter
+    registrations: Registrations
     url: str = ""
     _commits: dict[str, Commit] = field(default_factory=dict)
     _differences: dict[tuple[str, str], Difference] = field(default_factory=dict)

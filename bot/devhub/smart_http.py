@@ -73,6 +73,7 @@ def _actor(site: Site) -> Actor:
     if given.type != "basic" or not given.password:
         raise ApiError(401, "Invalid username or token.")
     actor = site.gate.of_secret(given.password)
+    actor.check_awake()
     if actor.user is not None and (given.username or "").lower() != actor.user.login.lower():
         raise ApiError(401, "Invalid username or token.")
     return actor

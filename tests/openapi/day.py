@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import yaml
+
 from bot.clock import ManualClock
 from bot.devhub import DevHub, Pull, Repository
+from bot.devhub.manifest import parse
+from bot.resources import MANIFEST
 from tests.devhub.client import Client
 
 REPO = "/repos/acme/digits"
@@ -27,6 +31,7 @@ def live_through(root: Path, clock: ManualClock) -> DevHub:
         _act(hub, repository, pull, sha)
         _administer(hub, repository)
         _install(hub, client, repository)
+        _register(hub, client)
         hub.wait_delivered()
         return hub
 
@@ -140,3 +145,10 @@ def _install(hub: DevHub, client: Client, repository: Repository) -> None:
     hub.uninstall("acme")
     hub.install("acme", [repository])
     client.as_app("GET", "/users/zoe/installation")
+
+
+def _register(hub: DevHub, client: Client) -> None:
+    content = yaml.safe_load(MANIFEST.read_text()) | {"redirect_url": "https://ci.example.com/setup"}
+    code = hub.site.registrations.open(parse(content), hub.app.owner)
+    for _ in range(2):
+        client.send("POST", f"/app-manifests/{code}/conversions", None)

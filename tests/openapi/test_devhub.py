@@ -14,6 +14,9 @@ pytestmark = pytest.mark.service
 BY_CHANCE = {"permissions", "from"}
 """Members whose own members say what one App may do, or whether it was a person or an organization."""
 
+OF_OTHER_HOOKS = {"ping"}
+"""Events of which GitHub has examples for repositories and organizations only, not for Apps."""
+
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> DevHub:
@@ -53,7 +56,8 @@ def test_webhooks_have_all_that_githubs_examples_have(hub: DevHub) -> None:
     missing = set()
     for delivery in hub.deliveries:
         ours = set(_paths(delivery.payload))
-        for path in _in_every_example(delivery.event, delivery.action):
+        known = set() if delivery.event in OF_OTHER_HOOKS else _in_every_example(delivery.event, delivery.action)
+        for path in known:
             if path not in ours and not _is_below_null(path, delivery.payload):
                 missing.add(f"{delivery.event} {delivery.action}: {'.'.join(path)}")
     assert missing == set()

@@ -4,6 +4,7 @@ Each act changes the world and sends the webhook that GitHub would send. Each fi
 """
 
 from bot.devhub.model import Account
+from bot.devhub.people.apps import Apps
 from bot.devhub.people.checks import Checks, check_run_of_event
 from bot.devhub.people.comments import Comments
 from bot.devhub.people.commits import Commits
@@ -14,7 +15,7 @@ from bot.devhub.people.repositories import Repositories
 __all__ = ["People", "check_run_of_event"]
 
 
-class People(Repositories, Commits, Pulls, MergeQueue, Comments, Checks):
+class People(Apps, Repositories, Commits, Pulls, MergeQueue, Comments, Checks):
     """All acts. Where `by` is left out, the repository's owner acts."""
 
     def add_user(self, login: str) -> Account:

@@ -127,12 +127,12 @@ class Repositories(Installations):
         """Let somebody in; returns the account, whose `token` is also the password for git."""
         return self.set_role(repository, login, role)
 
-    def set_role(self, repository: Repository, login: str, role: Role) -> Account:
-        """Give somebody a role in the repository, `none` to take it away: of what is public, everybody reads on."""
+    def set_role(self, repository: Repository, login: str, role: Role | None) -> Account:
+        """Give somebody a role in the repository, `none` (or None) to take it away: what is public, all read on."""
         with self.world.lock:
             account = self.world.account(login)
             repository.collaborators.pop(login.lower(), None)
-            if role != "none":
+            if role not in {None, "none"}:
                 repository.collaborators[login.lower()] = role
             return account
 

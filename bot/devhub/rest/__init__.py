@@ -2,11 +2,11 @@
 
 from flask import Blueprint
 
-from bot.devhub.rest import app, checks, comments, comparisons, repositories
+from bot.devhub.rest import app, checks, comments, comparisons, manifests, repositories
 from bot.devhub.rest.routing import api
 from bot.devhub.site import Site
 
-ROUTES = [route for each in (app, repositories, comparisons, checks, comments) for route in each.routes.all]
+ROUTES = [route for each in (app, manifests, repositories, comparisons, checks, comments) for route in each.routes.all]
 
 
 def rest(site: Site) -> Blueprint:

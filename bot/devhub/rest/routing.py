@@ -146,6 +146,7 @@ def _answer(site: Site, route: Route, arguments: dict[str, Any]) -> Response:
     try:
         actor = site.gate.actor(request.headers.get("Authorization"))
         request.environ[traffic.ACTOR] = actor.name
+        actor.check_awake()
         _check_manners(site, actor, route)
         answer = route.handler(_call(site, actor, route, arguments))
         response = _response(answer.value, answer.status, answer.headers or {})
