@@ -24,6 +24,7 @@ UNREACHED = 502
 """The code of a delivery that met nobody."""
 ContentType = Literal["json", "form"]
 _MEDIA_TYPES = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
+_TARGET = "X-GitHub-Hook-Installation-Target-ID"
 _WIRE = SystemClock()
 
 
@@ -56,6 +57,11 @@ class Delivery:
     def is_pending(self) -> bool:
         return self.status == "pending"
 
+    @property
+    def target(self) -> str:
+        """Return the id of the App that it is for."""
+        return self.request_headers[_TARGET]
+
     def fail(self, status: str = "failed to connect to host", status_code: int = UNREACHED) -> None:
         self.status, self.status_code = status, status_code
 
@@ -76,7 +82,7 @@ def headers(delivery: Delivery, app: App, hook_id: int, content_type: ContentTyp
         "X-GitHub-Delivery": delivery.guid,
         "X-GitHub-Event": delivery.event,
         "X-GitHub-Hook-ID": str(hook_id),
-        "X-GitHub-Hook-Installation-Target-ID": str(app.id),
+        _TARGET: str(app.id),
         "X-GitHub-Hook-Installation-Target-Type": "integration",
         # GitHub still sends the old one too.
         "X-Hub-Signature": "sha1=" + hmac.new(secret, delivery.body, hashlib.sha1).hexdigest(),

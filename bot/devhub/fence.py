@@ -35,9 +35,9 @@ def let_out(url: str | None) -> None:
     """
     if url is not None:
         parts = urlsplit(url)
+        place = f"{parts.scheme}://{parts.hostname}" + ("" if parts.port is None else f":{parts.port}")
         # A policy cannot name an address of IPv6.
-        is_nameable = ":" not in (parts.hostname or "")
-        g.form_target = f"{parts.scheme}://{parts.netloc}" if is_nameable else f"{parts.scheme}:"
+        g.form_target = f"{parts.scheme}:" if ":" in (parts.hostname or "") else place
 
 
 def check_origin() -> None:

@@ -4,6 +4,7 @@ The words of the refusals are those of GitHub's page "Invalid GitHub App configu
 public reports (superplanehq/superplane#5235, tuist/tuist#10709, derive-to/derive#269).
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,7 @@ vulnerability_alerts workflows
 
 _LEVELS = ("read", "write", "admin")
 LONGEST_NAME = 34
+_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
 _MOST_CALLBACKS = 10
 
 
@@ -139,7 +141,7 @@ def _events(given: Any, permissions: dict[str, str]) -> tuple[str, ...]:
     if not isinstance(given, list):
         raise ManifestError("Default events must be a list")
     for event in given:
-        if event not in EVENT_NEEDS:
+        if not isinstance(event, str) or event not in EVENT_NEEDS:
             raise ManifestError(f"Default events unsupported: {event} is not known to devhub, or comes unasked")
         if not allows(permissions, EVENT_NEEDS[event], "read"):
             raise ManifestError(
@@ -183,6 +185,8 @@ def _address(content: dict[str, Any], name: str, *, required: bool = False, show
         parts.port  # noqa: B018 - raises for what is no number
     except ValueError as error:
         raise ManifestError(f"{words} is not an address") from error
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if parts.scheme not in {"http", "https"}:
         raise ManifestError(f"{words} must use the http or https scheme")
+    if not _HOST.fullmatch(parts.hostname or ""):
+        raise ManifestError(f"{words} is not an address")
     return value

@@ -60,6 +60,10 @@ def test_a_group_that_is_dropped_changes_nothing(
     assert hub.deliveries[-2].payload["reason"] == reason
     assert hub.deliveries[-1].payload["deleted"] is True
     assert (pull.is_open, hub.site.git(repository).tip("main")) == (True, sha)
+    before = len(hub.deliveries)
+    hub.request_merge_group(pull)
+    assert (("pull_request", "enqueued") in told(hub, before)) is bool(leaves), "of a rebuilt group it never left"
+    hub.destroy_merge_group(repository, group, "dequeued")
     with pytest.raises(KeyError):
         hub.destroy_merge_group(repository, group, "dequeued")
 

@@ -64,6 +64,9 @@ def test_the_whole_way(hub: DevHub, repository: Repository, client: Client, cloc
         fresh = Client(hub, clock)
         assert fresh.as_app("GET", "/app").json()["slug"] == "my-ci"
         assert fresh.as_app("GET", "/app/installations").json() == []
+        hub.wait_delivered()
+        [delivery] = fresh.as_app("GET", "/app/hook/deliveries").json()
+        assert delivery["event"] == "ping", "what the old one was sent is none of its business"
         assert fresh.as_app("GET", "/app/hook/config").json()["url"] == receiver.url
 
         hub.install("acme")
@@ -115,6 +118,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"hook_attributes": "https://ci.example.com"}, "Hook attributes must be an object"),
     ({"redirect_url": None}, "Redirect url is missing"),
     ({"redirect_url": "javascript:alert(1)"}, "Redirect url must use the http or https scheme"),
+    ({"redirect_url": "http://x; script-src *"}, "Redirect url is not an address"),
+    ({"redirect_url": "http://"}, "Redirect url is not an address"),
+    ({"default_events": [["push"]]}, "Default events unsupported"),
     ({"setup_url": "//x"}, "Setup url must use the http or https scheme"),
     ({"callback_urls": ["https://x"] * 11}, "at most 10"),
     ({"default_events": ["pushes"]}, "Default events unsupported: pushes"),
@@ -152,6 +158,8 @@ def test_the_button_is_pressed_on_githubs_own_page(hub: DevHub) -> None:
     browser.post(NEW, {"manifest": manifest()}, Sec_Fetch_Site="cross-site")
     policy = browser.headers["Content-Security-Policy"]
     assert policy.endswith("form-action 'self' http://127.0.0.1:9"), "or Chrome would not follow the redirect"
+    browser.post(NEW, {"manifest": manifest(redirect_url="http://user:pw@[::1]:9/setup")})
+    assert browser.headers["Content-Security-Policy"].endswith("form-action 'self' http:")
 
 
 def test_an_app_without_webhooks_sends_none(hub: DevHub) -> None:

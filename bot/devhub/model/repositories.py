@@ -67,6 +67,7 @@ class Pull:
     merged_at: int | None = None
     merged_by: Account | None = None
     merge_commit_sha: str | None = None
+    is_queued: bool = False
     comments: list[Comment] = field(default_factory=list)
 
     @property

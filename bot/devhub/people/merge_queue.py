@@ -22,7 +22,9 @@ class MergeQueue(Acts):
         """Let the merge queue ask for checks on a commit of its own; return that commit's SHA."""
         repository, queue = pull.repository, self._queue()
         with self.world.lock:
-            emit_pull(self.site, pull, repository.owner, "enqueued")
+            if not pull.is_queued:
+                pull.is_queued = True
+                emit_pull(self.site, pull, repository.owner, "enqueued")
         with repository.push_lock:
             git, before = self.site.git(repository), self.site.git(repository).refs()
             base = before[f"refs/heads/{pull.base_ref}"]
@@ -46,6 +48,7 @@ class MergeQueue(Acts):
         del repository.merge_groups[sha]
         with self.world.lock:
             if reason in _DEQUEUED:
+                group.pull.is_queued = False
                 emit_pull(self.site, group.pull, self._queue(), "dequeued", reason=_DEQUEUED[reason])
             self._emit_group(repository, group, {"action": "destroyed", "reason": reason})
         with repository.push_lock:

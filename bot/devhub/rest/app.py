@@ -186,9 +186,13 @@ def _selection(actor: Actor) -> str:
 
 
 def _kept(call: Call) -> list[Delivery]:
-    """Return what was attempted in the last days, newest first; what is on its way is not there yet."""
-    since = call.site.clock.now() - _KEPT
-    return [d for d in reversed(call.site.courier.deliveries) if d.delivered_at >= since and not d.is_pending]
+    """Return what was attempted for this App in the last days, newest first; what is on its way is not there yet."""
+    since, target = call.site.clock.now() - _KEPT, str(call.site.app.id)
+    return [
+        delivery
+        for delivery in reversed(call.site.courier.deliveries)
+        if delivery.delivered_at >= since and delivery.target == target and not delivery.is_pending
+    ]
 
 
 def _delivery(call: Call) -> Delivery:
