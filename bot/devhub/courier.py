@@ -23,7 +23,7 @@ _LARGEST = 25 * 1024 * 1024
 """GitHub does not send larger payloads."""
 _LOOK = 0.02
 """Real seconds after which the thread looks again whether the clock was moved."""
-_PATIENCE = 1.0
+_PATIENCE = 2.0
 """Real seconds that a delivery waits at most for others to pass it."""
 _WIRE = SystemClock()
 
