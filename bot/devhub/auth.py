@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from bot.clock import HOUR, SECOND, Clock
-from bot.devhub.errors import ApiError, bad_credentials
+from bot.devhub.errors import ApiError, bad_credentials, suspended
 from bot.devhub.manifest import allows
 from bot.devhub.model import Account, App, Installation, Repository, World
 
@@ -47,6 +47,11 @@ class Actor:
             return f"app {self.app.id}"
         return "anonymous" if self.user is None else f"user {self.user.login}"
 
+    def check_awake(self) -> None:
+        """Raise 403 for an installation that is suspended: nothing is answered to it, whatever it asks."""
+        if self.token is not None and self.token.installation.is_suspended:
+            raise suspended()
+
     def reaches(self, repository: Repository) -> bool:
         """Tell whether the repository exists for this actor at all."""
         return not repository.is_private or self.is_at_home(repository)
@@ -61,7 +66,8 @@ class Actor:
     def may(self, repository: Repository, permission: str, level: str) -> bool:
         """Tell whether the actor, at home in the repository, holds `permission` at `level`."""
         if self.token is not None:
-            return allows(self.token.permissions, permission, level)
+            granted = self.token.permissions, self.token.installation.permissions
+            return all(allows(permissions, permission, level) for permissions in granted)
         if self.user is None:
             return False
         return level == "read" or repository.role_of(self.user) in {"write", "maintain", "admin"}
@@ -98,8 +104,8 @@ class Tokens:
 class Gate:
     """Turns an `Authorization` header into an Actor; raises ApiError for a bad one."""
 
-    def __init__(self, world: World, app: App, tokens: Tokens, clock: Clock) -> None:
-        self._world, self._app, self._tokens, self._clock = world, app, tokens, clock
+    def __init__(self, world: World, tokens: Tokens, clock: Clock) -> None:
+        self._world, self._tokens, self._clock = world, tokens, clock
 
     def actor(self, header: str | None) -> Actor:
         if not header:
@@ -122,14 +128,20 @@ class Gate:
         raise bad_credentials()
 
     def _app_of(self, text: str) -> App:
-        try:
-            claims = jwt.decode(text, self._app.public_key, algorithms=["RS256"], options=_UNVERIFIED)  # type: ignore[arg-type]
-        except jwt.PyJWTError as error:
-            raise ApiError(401, "A JSON web token could not be decoded") from error
-        if str(claims.get("iss")) not in {str(self._app.id), self._app.client_id}:
+        app, claims = self._world.app, self._claims(text)
+        if str(claims.get("iss")) not in {str(app.id), app.client_id}:
             raise ApiError(404, "Integration not found")
         self._check_times(claims)
-        return self._app
+        return app
+
+    def _claims(self, text: str) -> dict[str, Any]:
+        """Return what a JWT says that one of the App's keys has signed."""
+        for key in self._world.app.public_keys.values():
+            try:
+                return jwt.decode(text, key, algorithms=["RS256"], options=_UNVERIFIED)  # type: ignore[arg-type]
+            except jwt.PyJWTError:
+                continue
+        raise ApiError(401, "A JSON web token could not be decoded")
 
     def _check_times(self, claims: dict[str, Any]) -> None:
         now = self._clock.now() / SECOND
@@ -149,12 +161,17 @@ class Gate:
             raise ApiError(401, "'Expiration time' claim ('exp') is too far in the future")
 
 
-@cache
-def key_pair() -> tuple[str, str]:
-    """Return a private and a public RSA key (PEM), made once in this process: making one takes 0.1 s and more."""
+def new_key_pair() -> tuple[str, str]:
+    """Return a private and a public RSA key (PEM)."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
     )
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return private.decode(), public.decode()
+
+
+@cache
+def key_pair() -> tuple[str, str]:
+    """Return the pair that every devhub of this process begins with: making one takes 0.1 s and more."""
+    return new_key_pair()

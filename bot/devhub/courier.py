@@ -1,83 +1,61 @@
-"""Webhooks on their way: signed, delivered once each by a thread of their own, and written down.
+"""Webhooks on their way: delivered one after the other by a thread of their own, and written down.
 
-As GitHub does it: ten seconds to answer, no retry ever, a log of attempts, and a redelivery (on order) that has the
-same GUID. In order by default; `duplicate_next`, `drop_next`, `delay_next` and `at_random` are for bad days. Waiting is
-in real seconds: it is the wire that is slow, whatever the clock of a test says.
+As GitHub does it: no retry ever, a log of attempts, and a redelivery (on order) that has the same GUID. In order by
+default; orders are for bad days. Real seconds are the wire's, which is slow whatever the clock of a test says; what is
+late by devhub's clock is sent when that clock has passed its time.
 """
 
-import hashlib
 import heapq
-import hmac
-import http.client
 import itertools
-import json
 import random
-import ssl
 import threading
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
 
-from bot.clock import Clock, SystemClock
-from bot.devhub.model import App, Installation, Repository
+from bot.clock import SECOND, Clock, SystemClock
+from bot.devhub.deliveries import TIMEOUT, UNREACHED, ContentType, Delivery, deliver, encode, headers
+from bot.devhub.mishaps import Kind, Mishap, Mishaps
+from bot.devhub.model import Installation, Repository, World
 
-TIMEOUT = 10
-"""Seconds that a receiver has for its answer."""
 _LARGEST = 25 * 1024 * 1024
 """GitHub does not send larger payloads."""
+_LOOK = 0.02
+"""Real seconds after which the thread looks again whether the clock was moved."""
+_PATIENCE = 2.0
+"""Real seconds that a delivery waits at most for others to pass it."""
 _WIRE = SystemClock()
 
 
-@dataclass(eq=False)
-class Delivery:
-    """One attempt to deliver an event. `status_code` is 0 while or when there was no answer; `duration` in seconds."""
+@dataclass
+class _Aside:
+    """A delivery that lets so many others pass, but waits for them no longer than until `deadline` (monotonic)."""
 
-    id: int
-    guid: str
-    event: str
-    action: str | None
-    payload: dict[str, Any] = field(repr=False)
-    body: bytes = field(repr=False)
-    installation_id: int | None
-    repository_id: int | None
-    delivered_at: int
-    redelivery: bool = False
-    status: str = "pending"
-    status_code: int = 0
-    duration: float = 0.0
-    request_headers: dict[str, str] = field(default_factory=dict, repr=False)
-    response_headers: dict[str, str] = field(default_factory=dict, repr=False)
-    response_body: str = field(default="", repr=False)
-
-    @property
-    def is_ok(self) -> bool:
-        return 200 <= self.status_code < 300
-
-
-@dataclass(frozen=True)
-class _Fault:
-    kind: Literal["duplicate", "drop", "delay"]
-    event: str | None
-    seconds: float = 0.0
-    new_guid: bool = False
+    delivery: Delivery
+    followers: int
+    deadline: float
 
 
 class Courier:
-    """Sends the App's webhooks to `url` (None: nowhere, which the log tells)."""
+    """Sends the App's webhooks to `url` (None: nowhere, which the log tells), as JSON or as a form."""
 
-    def __init__(self, app: App, hook_id: int, clock: Clock) -> None:
-        self._app, self._hook_id, self._clock = app, hook_id, clock
+    def __init__(self, world: World, clock: Clock) -> None:
+        self._world, self._clock = world, clock
+        self.hook_id = world.new_id()
         self.url: str | None = None
+        self.content_type: ContentType = "json"
         self.deliveries: list[Delivery] = []
         self._ids = itertools.count(1)
         self._order = itertools.count()
         self._queue: list[tuple[float, int, Delivery]] = []
+        self._late: list[tuple[int, int, Delivery]] = []
+        self._aside: list[_Aside] = []
+        self._held: list[Delivery] | None = None
+        self._outage: int | None = None
         self._flying = 0
         self._changed = threading.Condition()
-        self._faults: list[_Fault] = []
-        self._random: tuple[float, random.Random] | None = None
+        self._mishaps = Mishaps()
         self._closing = False
         self._thread: threading.Thread | None = None
 
@@ -94,25 +72,59 @@ class Courier:
         if self._thread is not None:
             self._thread.join(TIMEOUT + 1)
 
+    # --- bad days, on order ---
+
     def duplicate_next(self, event: str | None = None, *, new_guid: bool = False) -> None:
         """Deliver the next (such) event twice; under another GUID as well, which GitHub has been seen to do."""
-        self._faults.append(_Fault("duplicate", event, new_guid=new_guid))
+        self._mishaps.order(Mishap("duplicate", event, new_guid=new_guid))
 
     def drop_next(self, event: str | None = None) -> None:
         """Let the next (such) event fail to reach its receiver; the log shows it, so it can be redelivered."""
-        self._faults.append(_Fault("drop", event))
+        self._mishaps.order(Mishap("drop", event))
 
-    def delay_next(self, event: str | None = None, *, seconds: float) -> None:
-        """Deliver the next (such) event late, after those that follow it."""
-        self._faults.append(_Fault("delay", event, seconds=seconds))
+    def delay_next(self, event: str | None = None, *, seconds: float = 0.0, clock_seconds: float | None = None) -> None:
+        """Deliver the next (such) event late, after those that follow it: by real seconds, or by devhub's clock."""
+        self._mishaps.order(Mishap("delay", event, seconds, clock_seconds))
 
-    def at_random(self, rate: float, seed: int, *, drop: bool = False) -> None:
-        """Duplicate or delay (or drop) each event with probability `rate`."""
-        # Not for secrets: a soak test must be able to repeat itself.
-        self._random = (rate, random.Random(seed)) if rate else None  # noqa: S311
-        self._kinds: tuple[Literal["duplicate", "drop", "delay"], ...] = ("duplicate", "delay")
-        if drop:
-            self._kinds += ("drop",)
+    def at_random(
+        self,
+        rate: float,
+        seed: int,
+        *,
+        drop: bool = False,
+        kinds: Collection[Kind] | None = None,
+        clock_seconds: float | None = None,
+    ) -> None:
+        """Let each event go wrong with probability `rate`, in one of `kinds` (default: duplicate and delay, or drop).
+
+        A delay is 0.3 real seconds, or up to `clock_seconds` of devhub's clock. `shuffle` lets the next one to three
+        events pass. It repeats itself for a seed; 0 ends it.
+        """
+        default: tuple[Kind, ...] = ("duplicate", "delay", "drop") if drop else ("duplicate", "delay")
+        self._mishaps.at_random(rate, seed, kinds or default, clock_seconds)
+
+    def outage(self, status_code: int = UNREACHED) -> None:
+        """Let every attempt fail at once, and be written down, until `restore`: the receiver's network is down."""
+        self._outage = status_code
+
+    def restore(self) -> None:
+        self._outage = None
+
+    def hold(self) -> None:
+        """Keep deliveries back from now on; nobody waits for them, and no log shows them."""
+        with self._changed:
+            self._held = self._held or []
+
+    def release(self, seed: int | None = None) -> None:
+        """Send what was kept back, in order, or in the order that `seed` makes of it."""
+        with self._changed:
+            held, self._held = self._held or [], None
+            if seed is not None:
+                random.Random(seed).shuffle(held)  # noqa: S311 - to be repeated, not to be secret
+            for delivery in held:
+                self._enqueue(delivery)
+
+    # --- the daily round ---
 
     def send(
         self,
@@ -122,18 +134,17 @@ class Courier:
         repository: Repository | None,
     ) -> None:
         """Queue an event for delivery."""
-        body = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
-        if len(body) > _LARGEST:
+        if len(encode(payload, "json")) > _LARGEST:
             return
-        delivery = self._attempt(
-            guid=str(uuid.uuid4()),
-            event=event,
-            payload=payload,
-            body=body,
-            installation_id=None if installation is None else installation.id,
-            repository_id=None if repository is None else repository.id,
-        )
-        self._enqueue_with_faults(delivery)
+        with self._changed:
+            delivery = self._attempt(
+                guid=str(uuid.uuid4()),
+                event=event,
+                payload=payload,
+                installation_id=None if installation is None else installation.id,
+                repository_id=None if repository is None else repository.id,
+            )
+            self._send_with_mishaps(delivery)
 
     def redeliver(self, old: Delivery) -> Delivery:
         """Attempt the same delivery again: a new row in the log, the same GUID."""
@@ -142,14 +153,21 @@ class Courier:
         return delivery
 
     def wait(self, timeout: float = 30.0) -> bool:
-        """Wait until nothing is on its way any more; tell whether that came true within `timeout` real seconds."""
+        """Wait until nothing is on its way any more; tell whether that came true within `timeout` real seconds.
+
+        What is kept back, or late by a clock that has not come so far, is not waited for.
+        """
         with self._changed:
-            return self._changed.wait_for(lambda: not self._queue and not self._flying, timeout)
+            return self._changed.wait_for(self._is_idle, timeout)
+
+    def _is_idle(self) -> bool:
+        self._wake(all_aside=True)
+        return not self._queue and not self._flying
 
     def _attempt(self, **known: Any) -> Delivery:
-        action = known["payload"].get("action")
-        delivery = Delivery(id=next(self._ids), action=action, delivered_at=self._clock.now(), **known)
-        delivery.request_headers = self._headers(delivery)
+        body = encode(known["payload"], self.content_type)
+        delivery = Delivery(id=0, action=known["payload"].get("action"), body=body, delivered_at=0, **known)
+        delivery.request_headers = headers(delivery, self._world.app, self.hook_id, self.content_type)
         return delivery
 
     def _again(self, old: Delivery, guid: str, *, redelivery: bool) -> Delivery:
@@ -157,60 +175,61 @@ class Courier:
             guid=guid,
             event=old.event,
             payload=old.payload,
-            body=old.body,
             installation_id=old.installation_id,
             repository_id=old.repository_id,
             redelivery=redelivery,
         )
 
-    def _headers(self, delivery: Delivery) -> dict[str, str]:
-        secret = self._app.webhook_secret.encode()
-        return {
-            "Accept": "*/*",
-            "Content-Type": "application/json",
-            "User-Agent": "GitHub-Hookshot/devhub",
-            "X-GitHub-Delivery": delivery.guid,
-            "X-GitHub-Event": delivery.event,
-            "X-GitHub-Hook-ID": str(self._hook_id),
-            "X-GitHub-Hook-Installation-Target-ID": str(self._app.id),
-            "X-GitHub-Hook-Installation-Target-Type": "integration",
-            # GitHub still sends the old one too.
-            "X-Hub-Signature": "sha1=" + hmac.new(secret, delivery.body, hashlib.sha1).hexdigest(),
-            "X-Hub-Signature-256": "sha256=" + hmac.new(secret, delivery.body, hashlib.sha256).hexdigest(),
-        }
-
-    def _enqueue_with_faults(self, delivery: Delivery) -> None:
-        fault = self._fault_for(delivery.event)
-        if fault is None:
+    def _send_with_mishaps(self, delivery: Delivery) -> None:
+        mishap = self._mishaps.choose(delivery.event)
+        if mishap is not None and mishap.kind == "shuffle":
+            self._aside.append(_Aside(delivery, mishap.followers, _WIRE.monotonic() + _PATIENCE))
+            self._changed.notify_all()
+            return
+        if mishap is None:
             self._enqueue(delivery)
-        elif fault.kind == "drop":
-            delivery.status = "failed to connect to host"
+        elif mishap.kind == "drop":
+            delivery.fail()
             self._log(delivery)
-        elif fault.kind == "delay":
-            self._enqueue(delivery, fault.seconds)
+        elif mishap.kind == "delay":
+            self._delay(delivery, mishap)
         else:
             self._enqueue(delivery)
-            guid = str(uuid.uuid4()) if fault.new_guid else delivery.guid
+            guid = str(uuid.uuid4()) if mishap.new_guid else delivery.guid
             self._enqueue(self._again(delivery, guid, redelivery=False))
+        for aside in self._aside:
+            aside.followers -= 1
+        self._wake()
 
-    def _fault_for(self, event: str) -> _Fault | None:
-        for fault in self._faults:
-            if fault.event in {None, event}:
-                self._faults.remove(fault)
-                return fault
-        if self._random is not None:
-            rate, dice = self._random
-            if dice.random() < rate:
-                return _Fault(dice.choice(self._kinds), None, seconds=0.3, new_guid=dice.random() < 0.5)
-        return None
+    def _delay(self, delivery: Delivery, mishap: Mishap) -> None:
+        if mishap.clock_seconds is None:
+            self._enqueue(delivery, mishap.seconds)
+            return
+        due = self._clock.now() + round(mishap.clock_seconds * SECOND)
+        heapq.heappush(self._late, (due, next(self._order), delivery))
+        self._changed.notify_all()
+
+    def _wake(self, *, all_aside: bool = False) -> None:
+        """Queue what was late until now, and what enough others have passed."""
+        while self._late and self._late[0][0] <= self._clock.now():
+            self._enqueue(heapq.heappop(self._late)[2])
+        waiting, now = self._aside, _WIRE.monotonic()
+        ready = [each for each in waiting if all_aside or each.followers <= 0 or each.deadline <= now]
+        self._aside = [each for each in waiting if each not in ready]
+        for each in ready:
+            self._enqueue(each.delivery)
 
     def _enqueue(self, delivery: Delivery, seconds: float = 0.0) -> None:
-        self._log(delivery)
         with self._changed:
+            if self._held is not None:
+                self._held.append(delivery)
+                return
+            self._log(delivery)
             heapq.heappush(self._queue, (_WIRE.monotonic() + seconds, next(self._order), delivery))
             self._changed.notify_all()
 
     def _log(self, delivery: Delivery) -> None:
+        delivery.id, delivery.delivered_at = next(self._ids), self._clock.now()
         self.deliveries.append(delivery)
 
     def _deliver_all(self) -> None:
@@ -226,42 +245,20 @@ class Courier:
         """Return the next delivery when its time has come; None at the end of the work."""
         with self._changed:
             while not self._closing:
+                self._wake()
                 wait = self._queue[0][0] - _WIRE.monotonic() if self._queue else None
                 if wait is not None and wait <= 0:
                     self._flying += 1
                     return heapq.heappop(self._queue)[2]
+                if self._late or self._aside:
+                    wait = _LOOK if wait is None else min(wait, _LOOK)
                 self._changed.wait(wait)
             return None
 
     def _deliver(self, delivery: Delivery) -> None:
-        started = _WIRE.monotonic()
         if self.url is None:
             delivery.status = "no webhook URL"
-            return
-        try:
-            self._post(delivery, self.url)
-        except TimeoutError:
-            delivery.status = "timed out"
-        except (OSError, http.client.HTTPException):
-            delivery.status = "failed to connect to host"
-        delivery.duration = round(_WIRE.monotonic() - started, 3)
-
-    def _post(self, delivery: Delivery, url: str) -> None:
-        parts = urlsplit(url)
-        connection = _connector(parts.scheme)(parts.hostname or "", parts.port, timeout=TIMEOUT)
-        try:
-            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            connection.request("POST", target, delivery.body, delivery.request_headers)
-            response = connection.getresponse()
-            delivery.response_body = response.read(100_000).decode(errors="replace")
-            delivery.response_headers = dict(response.getheaders())
-            delivery.status_code = response.status
-            delivery.status = "OK" if delivery.is_ok else response.reason
-        finally:
-            connection.close()
-
-
-def _connector(scheme: str) -> Callable[..., http.client.HTTPConnection]:
-    if scheme == "https":
-        return lambda *a, **k: http.client.HTTPSConnection(*a, context=ssl.create_default_context(), **k)
-    return http.client.HTTPConnection
+        elif self._outage is not None:
+            delivery.fail(status_code=self._outage)
+        else:
+            deliver(delivery, self.url)

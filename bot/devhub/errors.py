@@ -42,6 +42,16 @@ def forbidden() -> ApiError:
     return ApiError(403, "Resource not accessible by integration")
 
 
+def suspended() -> ApiError:
+    """Return what GitHub says to an installation that its account has suspended (octokit/octokit.rb#1307)."""
+    return ApiError(403, "This installation has been suspended")
+
+
+def archived() -> ApiError:
+    """Return what GitHub says of every write to an archived repository."""
+    return ApiError(403, "Repository was archived so is read-only.")
+
+
 def invalid(resource: str, field: str, message: str, code: str = "custom") -> ApiError:
     """Return GitHub's 422 for a value that is well-formed but not acceptable."""
     detail = {"resource": resource, "code": code, "field": field, "message": message}

@@ -35,6 +35,7 @@ class _Order:
     times: int
 
 
+_API = r"^(/api/v3)?/(repos|repositories|app|installation|orgs|users)\b"
 _AT_RANDOM = (
     Fault("fail", 502),
     Fault("fail", 502, after_write=True),
@@ -78,7 +79,7 @@ class Faults:
         """Answer `status` to everything that matches, until `clear`."""
         self._order(".*", path, Fault("fail", status), 10**9)
 
-    def at_random(self, rate: float, seed: int, path: str = r"^(/api/v3)?/(repos|app|installation)") -> None:
+    def at_random(self, rate: float, seed: int, path: str = _API) -> None:
         """Let each matching request go wrong in some way with probability `rate` (0..1); 0 ends it."""
         with self._lock:
             # Not for secrets: a soak test must be able to repeat itself.

@@ -131,8 +131,13 @@ class Git:
                 continue
         return None
 
+    def branches(self) -> dict[str, str]:
+        """Return the tip of every branch."""
+        prefix = "refs/heads/"
+        return {ref.removeprefix(prefix): sha for ref, sha in self.refs().items() if ref.startswith(prefix)}
+
     def tip(self, branch: str) -> str | None:
-        return self.refs().get(f"refs/heads/{branch}")
+        return self.branches().get(branch)
 
     def is_ancestor(self, older: str, newer: str) -> bool:
         try:
@@ -141,9 +146,10 @@ class Git:
             return False
         return True
 
-    def log(self, *revisions: str, limit: int) -> list[Commit]:
+    def log(self, *revisions: str, limit: int, skip: int = 0) -> list[Commit]:
         """Return at most `limit` commits of `git log <revisions>`, newest first, with what they changed."""
-        flags = ("-z", "--name-status", "--no-renames", f"--max-count={limit}", f"--format=%x1e{_FIELDS}%x1d")
+        part = (f"--max-count={limit}", f"--skip={skip}")
+        flags = ("-z", "--name-status", "--no-renames", *part, f"--format=%x1e{_FIELDS}%x1d")
         output = self.run("log", *flags, *revisions, "--").decode(errors="replace")
         return [_commit(record) for record in output.split("\x1e")[1:]]
 
@@ -209,6 +215,25 @@ def environment() -> dict[str, str]:
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_TERMINAL_PROMPT": "0",
+    }
+
+
+def client_environment(url: str, login: str, password: str, credentials: Path) -> dict[str, str]:
+    """Return variables that let real git speak to `url` as `login`, with no secret in any argument.
+
+    The password is written to the file `credentials`, readable by this user alone.
+    """
+    scheme, rest = url.split("://", 1)
+    credentials.touch(mode=0o600)
+    credentials.write_text(f"{scheme}://{login}:{password}@{rest}\n", encoding="utf-8")
+    return {
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_CONFIG_COUNT": "2",
+        # The empty one forgets the helpers of the machine.
+        "GIT_CONFIG_KEY_0": "credential.helper",
+        "GIT_CONFIG_VALUE_0": "",
+        "GIT_CONFIG_KEY_1": "credential.helper",
+        "GIT_CONFIG_VALUE_1": f"store --file={credentials}",
     }
 
 

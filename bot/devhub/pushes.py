@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.devhub.git import Commit, Git, GitError
+from bot.devhub.manifest import allows
 from bot.devhub.model import NO_SHA, Account, Pull, Repository
 from bot.devhub.site import Site
 
@@ -59,7 +60,9 @@ def _told(changed: list[Move]) -> list[Move]:
 
 def _open_suite(site: Site, repository: Repository, pusher: Account, move: Move) -> None:
     """GitHub opens a check suite for each App that may write checks, at every push of a commit new to it."""
-    if move.after == NO_SHA or move.after in repository.suites or not site.manifest.allows("checks", "write"):
+    installation = site.world.installation_on(repository)
+    permissions = site.app.permissions if installation is None else installation.permissions
+    if move.after == NO_SHA or move.after in repository.suites or not allows(permissions, "checks", "write"):
         return
     suite = site.suite(repository, move.after, move.branch, move.before)
     head = site.commit(repository, suite.sha)

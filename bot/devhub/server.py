@@ -1,6 +1,5 @@
 """One devhub: its parts put together behind a server on 127.0.0.1."""
 
-import secrets
 import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -15,12 +14,18 @@ from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from bot.clock import SECOND, Clock
 from bot.devhub import manifest as manifests
 from bot.devhub.auth import Gate, Tokens, key_pair
-from bot.devhub.courier import Courier, Delivery
+from bot.devhub.courier import Courier
+from bot.devhub.deeds import deeds
+from bot.devhub.deliveries import ContentType, Delivery
 from bot.devhub.faults import Faults
+from bot.devhub.git import client_environment
 from bot.devhub.model import Account, App, CheckRun, Repository, World
 from bot.devhub.pages import pages
-from bot.devhub.people import People, git_environment
-from bot.devhub.ratelimit import Limits, Meter
+from bot.devhub.people import People
+from bot.devhub.people.apps import new_app
+from bot.devhub.ratelimit import Crowding, Limits, Meter, Trespass
+from bot.devhub.registering import registering
+from bot.devhub.registrations import Registrations
 from bot.devhub.rest import rest
 from bot.devhub.site import Site
 from bot.devhub.smart_http import smart_http
@@ -43,19 +48,23 @@ class DevHub(People):
         limits: Limits | None = Limits(),  # noqa: B008 - frozen
         port: int = 0,
     ) -> None:
-        known = manifests.read(manifest or MANIFEST)
-        world = World()
-        self.app = _app(world, known, clock)
+        known, world = manifests.read(manifest or MANIFEST), World()
+        world.app = new_app(world, known, world.account("devhub"), key_pair(), clock.now())
         tokens = Tokens(clock)
-        gate = Gate(world, self.app, tokens, clock)
-        self.courier = Courier(self.app, world.new_id(), clock)
-        super().__init__(Site(root, clock, known, world, self.app, self.courier, tokens, gate, Meter(clock, limits)))
+        self.courier = Courier(world, clock)
+        gate, meter, registrations = Gate(world, tokens, clock), Meter(clock, limits), Registrations(clock)
+        super().__init__(Site(root, clock, world, self.courier, tokens, gate, meter, registrations))
         self.faults = Faults()
         self._traffic = Traffic(_prefixed(_flask(self.site), world), self.faults, clock)
         self._port = port
         self._server: ThreadedWSGIServer | None = None
         self._thread: threading.Thread | None = None
         self._bind()
+
+    @property
+    def app(self) -> App:
+        """Return the App: another one, once somebody has registered it from a manifest."""
+        return self.world.app
 
     @property
     def url(self) -> str:
@@ -75,9 +84,36 @@ class DevHub(People):
         """Return every attempt to deliver a webhook, oldest first."""
         return list(self.courier.deliveries)
 
-    def set_webhook(self, url: str | None) -> None:
-        """Say where the App's webhooks go; None: nowhere (they are still written down)."""
-        self.courier.url = url
+    def set_webhook(self, url: str | None, content_type: ContentType = "json") -> None:
+        """Say where the App's webhooks go; None: nowhere (they are still written down).
+
+        As a `form` the body is `payload=<the JSON, URL-encoded>`, and the signature is over those bytes.
+        """
+        self.courier.url, self.courier.content_type = url, content_type
+
+    @property
+    def trespasses(self) -> list[Trespass]:
+        """Return every request that came while its sender had been told to wait."""
+        return list(self.site.meter.trespasses)
+
+    @property
+    def crowding(self) -> list[Crowding]:
+        """Return every write of an installation that came less than a second after the one before it."""
+        return list(self.site.meter.crowding)
+
+    def limit(self, who: str, retry_after: int | None) -> None:
+        """Refuse an owner's installation, or the App itself (`app`), by a secondary limit from now on.
+
+        For `retry_after` seconds; None leaves the header out, and a minute counts from the first refusal on.
+        """
+        self.site.meter.limit(self._actor(who), retry_after)
+
+    def exhaust(self, who: str) -> None:
+        """Use up the hourly limit of an owner's installation, or of the App itself (`app`)."""
+        self.site.meter.exhaust(self._actor(who))
+
+    def _actor(self, who: str) -> str:
+        return f"app {self.app.id}" if who == "app" else f"installation {self.installation(who).id}"
 
     def wait_delivered(self, timeout: float = 30.0) -> bool:
         """Wait (real seconds) until every webhook was delivered or has failed."""
@@ -94,7 +130,7 @@ class DevHub(People):
 
     def git_env(self, user: Account) -> dict[str, str]:
         """Return variables for real git to fetch and push as `user`."""
-        return git_environment(self.url, user, self.site.root / f"credentials-{user.id}")
+        return client_environment(self.url, user.login, user.token, self.site.root / f"credentials-{user.id}")
 
     def checks(self, repository: Repository, sha: str) -> list[CheckRun]:
         """Return the newest check run of each name for a commit, oldest first."""
@@ -162,31 +198,14 @@ class _Handler(WSGIRequestHandler):
         return format_datetime(datetime.fromtimestamp(timestamp or self.clock.now() / SECOND, UTC), usegmt=True)
 
 
-def _app(world: World, manifest: manifests.Manifest, clock: Clock) -> App:
-    private, public = key_pair()
-    slug = manifest.name.lower().replace(" ", "-")
-    return App(
-        id=world.new_id(),
-        slug=slug,
-        name=manifest.name,
-        client_id=f"Iv23{secrets.token_hex(8)}",
-        owner=world.account("devhub"),
-        bot=world.account(f"{slug}[bot]", "Bot"),
-        permissions=manifest.permissions,
-        events=manifest.events,
-        created_at=clock.now(),
-        private_key=private,
-        public_key=public,
-        webhook_secret=secrets.token_hex(20),
-    )
-
-
 def _flask(site: Site) -> Flask:
     flask = Flask("devhub", static_folder=None, template_folder=str(TEMPLATES / "devhub"))
     flask.json.sort_keys = False  # type: ignore[attr-defined]
     flask.url_map.merge_slashes = False
     flask.register_blueprint(rest(site))
     flask.register_blueprint(smart_http(site))
+    flask.register_blueprint(deeds(site))
+    flask.register_blueprint(registering(site))
     flask.register_blueprint(pages(site))
     return flask
 

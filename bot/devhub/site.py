@@ -8,9 +8,10 @@ from bot.clock import Clock
 from bot.devhub.auth import Gate, Tokens
 from bot.devhub.courier import Courier
 from bot.devhub.git import Commit, Difference, Git, GitError
-from bot.devhub.manifest import Manifest
-from bot.devhub.model import Account, App, CheckSuite, Pull, Repository, World
+from bot.devhub.manifest import hears
+from bot.devhub.model import Account, App, CheckSuite, Installation, Pull, Repository, World
 from bot.devhub.ratelimit import Meter
+from bot.devhub.registrations import Registrations
 from bot.devhub.shapes import Shapes
 
 
@@ -20,16 +21,20 @@ class Site:
 
     root: Path
     clock: Clock
-    manifest: Manifest
     world: World
-    app: App
     courier: Courier
     tokens: Tokens
     gate: Gate
     meter: Meter
+    registrations: Registrations
     url: str = ""
     _commits: dict[str, Commit] = field(default_factory=dict)
     _differences: dict[tuple[str, str], Difference] = field(default_factory=dict)
+
+    @property
+    def app(self) -> App:
+        """Return the App, which another may have replaced since it was last asked for."""
+        return self.world.app
 
     @property
     def shapes(self) -> Shapes:
@@ -66,9 +71,11 @@ class Site:
         return repository.suites[sha]
 
     def emit(self, event: str, repository: Repository, sender: Account, payload: dict[str, Any]) -> None:
-        """Send a webhook, if the App is installed on the repository and its manifest lets it hear of this."""
+        """Send a webhook, if the App is installed on the repository and may hear of this."""
         installation = self.world.installation_on(repository)
-        if installation is None or not self.manifest.hears(event, payload.get("action")):
+        if installation is None or installation.is_suspended:
+            return
+        if not hears(self.app.events, installation.permissions, event, payload.get("action")):
             return
         shapes = self.shapes
         common = {
@@ -77,26 +84,16 @@ class Site:
             "installation": {"id": installation.id, "node_id": f"I_{installation.id}"},
         }
         if repository.owner.kind == "Organization":
-            common["organization"] = _organization(shapes, repository.owner)
+            common["organization"] = shapes.organization(repository.owner)
         # What the event itself says goes first, and before what all events have.
         self.courier.send(
             event, payload | {k: v for k, v in common.items() if k not in payload}, installation, repository
         )
 
-
-def _organization(shapes: Shapes, account: Account) -> dict[str, Any]:
-    url = f"{shapes.api}/orgs/{account.login}"
-    return {
-        "login": account.login,
-        "id": account.id,
-        "node_id": f"O_{account.id}",
-        "url": url,
-        "repos_url": f"{url}/repos",
-        "events_url": f"{url}/events",
-        "hooks_url": f"{url}/hooks",
-        "issues_url": f"{url}/issues",
-        "members_url": f"{url}/members{{/member}}",
-        "public_members_url": f"{url}/public_members{{/member}}",
-        "avatar_url": f"{shapes.web}/avatars/{account.id}",
-        "description": "",
-    }
+    def emit_installation(
+        self, event: str, installation: Installation, sender: Account, payload: dict[str, Any]
+    ) -> None:
+        """Send a webhook about the installation itself: every App hears of those, a suspended one too."""
+        shape = self.shapes.installation(installation, self.app)
+        common = {"installation": shape, "sender": self.shapes.user(sender)}
+        self.courier.send(event, payload | common, installation, None)

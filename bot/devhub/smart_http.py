@@ -51,6 +51,8 @@ def _admit(site: Site, owner: str, name: str, service: str) -> tuple[Repository,
         raise ApiError(403, "Write access to repository not granted.")
     if repository is None:
         raise ApiError(404, "Repository not found.")
+    if is_push and repository.is_archived:
+        raise ApiError(403, "This repository was archived so it is read-only.")
     return repository, actor
 
 
@@ -71,6 +73,7 @@ def _actor(site: Site) -> Actor:
     if given.type != "basic" or not given.password:
         raise ApiError(401, "Invalid username or token.")
     actor = site.gate.of_secret(given.password)
+    actor.check_awake()
     if actor.user is not None and (given.username or "").lower() != actor.user.login.lower():
         raise ApiError(401, "Invalid username or token.")
     return actor

@@ -17,6 +17,8 @@ Headers = list[tuple[str, str]]
 
 ROUTE, ACTOR, BODY = "devhub.route", "devhub.actor", "devhub.body"
 """Where the application notes, in the WSGI environment, what only it knows of a request."""
+_OF_THE_API = ("/repos/", "/repositories/", "/app/", "/app-manifests/", "/installation/", "/api/v3/")
+"""How the paths begin of requests that were spoiled before the application could say what they are."""
 CROWD = "devhub.crowd"
 """Where it finds how many requests are being answered at this moment."""
 
@@ -166,7 +168,7 @@ class Traffic:
     def _log_of(self, path: str, route: str) -> RequestLog | None:
         if route == "git":
             return self.git
-        is_api = bool(route) or path.startswith(("/repos/", "/app", "/installation", "/api/v3/"))
+        is_api = bool(route) or path == "/app" or path.startswith(_OF_THE_API)
         return self.api if is_api else None
 
 

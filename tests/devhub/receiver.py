@@ -1,6 +1,7 @@
 """Somebody who receives webhooks: a bare HTTP server that keeps what came, and answers as it is told."""
 
 import threading
+import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -43,6 +44,13 @@ class Receiver:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/webhook"
+
+    def wait_for(self, number: int, timeout: float = 10.0) -> bool:
+        """Wait until so many webhooks came; tell whether they did within `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while len(self.received) < number and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return len(self.received) >= number
 
     def __enter__(self) -> "Receiver":
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()

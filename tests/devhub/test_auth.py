@@ -56,6 +56,20 @@ def test_a_jwt_of_another_key_or_app_or_algorithm_is_refused(client: Client) -> 
     assert client.send("GET", "/app", f"Bearer {client.jwt(iss='1')}").status_code == 404
 
 
+def test_an_app_has_as_many_keys_as_it_likes(hub: DevHub, client: Client) -> None:
+    fresh = hub.add_key()
+    for key in (hub.app.private_key, fresh):
+        assert client.send("GET", "/app", f"Bearer {client.jwt(key=key)}").status_code == 200
+    hub.delete_key(hub.app.private_key)
+    refused = client.send("GET", "/app", f"Bearer {client.jwt(key=hub.app.private_key)}")
+    assert (refused.status_code, refused.json()["message"]) == (401, "A JSON web token could not be decoded")
+    assert client.send("GET", "/app", f"Bearer {client.jwt(key=fresh)}").status_code == 200
+    with pytest.raises(ValueError, match="only key"):
+        hub.delete_key(fresh)
+    with pytest.raises(KeyError):
+        hub.delete_key("nonsense")
+
+
 def test_the_client_id_is_as_good_an_issuer_as_the_apps_number(client: Client) -> None:
     token = client.jwt(iss=client.hub.app.client_id)
     assert client.send("GET", "/app", f"Bearer {token}").status_code == 200
@@ -105,12 +119,6 @@ def test_what_the_app_was_not_let_into_does_not_exist(hub: DevHub, client: Clien
     assert client.get("/repos/zoe/open").status_code == 200, "public: everybody may read"
     assert client.post("/repos/zoe/open/check-runs", {}).status_code == 403
     assert client.as_app("GET", "/repos/zoe/open/installation").status_code == 404
-
-
-def test_an_installation_can_be_taken_away(hub: DevHub, client: Client) -> None:
-    hub.uninstall("acme")
-    assert client.get(REPO).status_code == 401
-    assert client.as_app("GET", f"{REPO}/installation").status_code == 404
 
 
 def test_strangers_and_people(hub: DevHub, client: Client, repository: Repository, sha: str) -> None:

@@ -241,3 +241,11 @@ def test_many_at_once(hub: DevHub, repository: Repository, client: Client, tmp_p
     assert sorted(told) == sorted((f"refs/heads/branch-{n}", new) for n in range(4) for new in (True, False))
     assert len(list(repository.runs())) == 8
     assert len({run.id for run in repository.runs()}) == 8
+
+
+def test_nothing_is_pushed_to_what_is_archived(hub: DevHub, clone: Clone, repository: Repository) -> None:
+    hub.archive_repository(repository)
+    clone.commit("late")
+    with pytest.raises(PermissionError, match=r"archived so it is read-only(.|\n)*403"):
+        clone.git("push", "--quiet", "origin", "main")
+    clone.git("fetch", "--quiet")

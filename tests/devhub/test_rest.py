@@ -2,12 +2,10 @@
 
 import base64
 import json
-from pathlib import Path
 
 import pytest
 
-from bot.clock import ManualClock
-from bot.devhub import DevHub, Limits, Link, Pull, Repository
+from bot.devhub import DevHub, Link, Pull, Repository
 from tests.devhub.client import Client
 
 pytestmark = pytest.mark.service
@@ -58,15 +56,6 @@ def test_a_pull_counts_what_it_changes(client: Client, pull: Pull) -> None:
     assert [answer[name] for name in ("commits", "additions", "deletions", "changed_files")] == [1, 1, 1, 1]
 
 
-def test_a_renamed_repository_redirects(hub: DevHub, client: Client, repository: Repository, pull: Pull) -> None:
-    hub.rename_repository(repository, "numbers")
-    moved = client.get(f"{REPO}/pulls/1")
-    assert moved.status_code == 301
-    there = client.get(moved.headers["Location"])
-    assert there.json()["base"]["repo"]["full_name"] == "acme/numbers"
-    assert hub.deliveries[-1].payload["changes"] == {"repository": {"name": {"from": "digits"}}}
-
-
 def test_the_prefix_of_github_enterprise_works_and_stays(client: Client, pull: Pull) -> None:
     answer = client.get(f"/api/v3{REPO}/pulls/1").json()
     assert answer["url"] == f"{client.hub.url}/api/v3{REPO}/pulls/1"
@@ -115,64 +104,6 @@ def test_every_request_is_written_down_with_its_bodies(hub: DevHub, client: Clie
     assert hub.requests.count("GET") == 2
     assert hub.requests.count(route="/repos/{owner}/{repo}/pulls/{pull_number}", status=404) == 1
     assert first.actor == f"installation {hub.installation('acme').id}"
-
-
-class TestLimits:
-    """Each with small figures of its own, but the last."""
-
-    def hub_with(self, limits: Limits | None, tmp_path: Path, clock: ManualClock) -> tuple[DevHub, Client]:
-        hub = DevHub(tmp_path / "limited", clock, limits=limits).start()
-        repository = hub.create_repository("acme", "digits")
-        hub.commit_files(repository, {"a": "b"}, branch="main")
-        hub.commit_files(repository, {"a": "c"}, branch="side")
-        hub.open_pull(repository, head="side")
-        return hub, Client(hub, clock).login()
-
-    def test_requests_an_hour(self, tmp_path: Path, clock: ManualClock) -> None:
-        hub, client = self.hub_with(Limits(hourly=3), tmp_path, clock)
-        assert [client.get(REPO).headers["X-RateLimit-Remaining"] for _ in range(3)] == ["2", "1", "0"]
-        refused = client.get(REPO)
-        assert refused.status_code == 403
-        assert "API rate limit exceeded" in refused.json()["message"]
-        assert refused.headers["X-RateLimit-Remaining"] == "0"
-        assert int(refused.headers["X-RateLimit-Reset"]) == clock.now() // 1_000_000 + 3600
-        assert client.get("/rate_limit").json()["rate"]["remaining"] == 0, "asking is free"
-        clock.advance(3600)
-        client.login()
-        assert client.get(REPO).status_code == 200
-        hub.close()
-
-    def test_writes_a_minute_and_an_hour(self, tmp_path: Path, clock: ManualClock) -> None:
-        hub, client = self.hub_with(Limits(writes_a_minute=2, writes_an_hour=3), tmp_path, clock)
-
-        def comment() -> tuple[int, str | None]:
-            answer = client.post(f"{REPO}/issues/1/comments", {"body": "x"})
-            return answer.status_code, answer.headers.get("Retry-After")
-
-        assert [comment()[0] for _ in range(2)] == [201, 201]
-        clock.advance(20)
-        assert comment() == (403, "40")
-        assert client.get(REPO).status_code == 200
-        clock.advance(40)
-        assert comment()[0] == 201
-        assert comment() == (403, "3540")
-        hub.close()
-
-    def test_points_a_minute_of_one_endpoint(self, tmp_path: Path, clock: ManualClock) -> None:
-        hub, client = self.hub_with(Limits(points_a_minute=6), tmp_path, clock)
-        assert client.post(f"{REPO}/issues/1/comments", {"body": "x"}).status_code == 201
-        assert client.post(f"{REPO}/issues/1/comments", {"body": "x"}).status_code == 403
-        assert client.get(f"{REPO}/issues/1/comments").status_code == 200, "another endpoint"
-        hub.close()
-
-    def test_github_s_own_figures_are_the_default_and_can_be_lifted(self, tmp_path: Path, clock: ManualClock) -> None:
-        hub, client = self.hub_with(Limits(), tmp_path, clock)
-        statuses = [client.post(f"{REPO}/issues/1/comments", {"body": "x"}).status_code for _ in range(81)]
-        assert statuses == [201] * 80 + [403]
-        hub.close()
-        hub, client = self.hub_with(None, tmp_path / "free", clock)
-        assert {client.post(f"{REPO}/issues/1/comments", {"body": "x"}).status_code for _ in range(82)} == {201}
-        hub.close()
 
 
 def test_devhub_can_be_down_for_a_while_and_remembers(hub: DevHub, client: Client, repository: Repository) -> None:

@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import yaml
+
 from bot.clock import ManualClock
 from bot.devhub import DevHub, Pull, Repository
+from bot.devhub.manifest import parse
+from bot.resources import MANIFEST
 from tests.devhub.client import Client
 
 REPO = "/repos/acme/digits"
@@ -25,6 +29,9 @@ def live_through(root: Path, clock: ManualClock) -> DevHub:
         _read_everything(client, sha)
         _ask_as_the_app(client, repository)
         _act(hub, repository, pull, sha)
+        _administer(hub, repository)
+        _install(hub, client, repository)
+        _register(hub, client)
         hub.wait_delivered()
         return hub
 
@@ -46,6 +53,11 @@ def _write_comments(client: Client) -> None:
     client.patch(client.post(comments, {"body": "first"}).json()["url"], {"body": "second"})
     client.delete(client.post(comments, {"body": "third"}).json()["url"])
     client.post(comments, {"body": ""})
+    reactions = client.get(comments).json()[0]["url"] + "/reactions"
+    for content in ("eyes", "eyes", "no"):
+        client.post(reactions, {"content": content})
+    client.get(reactions)
+    client.get(f"{REPO}/issues/comments?sort=updated")
     client.post(f"{REPO}/issues/9/comments", {"body": "x"})
 
 
@@ -58,7 +70,8 @@ def _read_everything(client: Client, sha: str) -> None:
         *(f"/check-suites/{suite}", f"/check-suites/{suite}/check-runs", f"/check-runs/{run}"),
         *(f"/check-runs/{run}/annotations", "/issues/1", f"/issues/comments/{comment}", "", "/pulls", "/pulls/1"),
         *("/pulls/9", f"/commits/{sha}", f"/commits/{sha}/pulls", f"/git/blobs/{tree['tree'][0]['sha']}"),
-        "/collaborators/acme/permission",
+        *("/collaborators/acme/permission", "/branches", "/branches/better", "/branches/nothing"),
+        *("/compare/main...better", "/compare/main...nothing"),
     )
     for path in below:
         client.get(REPO + path)
@@ -75,6 +88,8 @@ def _ask_as_the_app(client: Client, repository: Repository) -> None:
     paths = ("/app", "/app/installations", f"/app/installations/{number}", f"{REPO}/installation", "/app/hook/config")
     for path in (*paths, "/app/hook/deliveries", "/app/hook/deliveries/1"):
         client.as_app("GET", path)
+    client.as_app("GET", "/orgs/acme/installation")
+    client.as_app("GET", "/orgs/nobody/installation")
     client.as_app("POST", "/app/hook/deliveries/1/attempts")
     client.send("GET", "/app", "Bearer a.b.c")
     Client(client.hub, client.clock).login().delete("/installation/token")
@@ -96,8 +111,44 @@ def _act(hub: DevHub, repository: Repository, pull: Pull, sha: str) -> None:
     hub.rerequest_check_suite(repository, repository.suites[sha])
     hub.close_pull(pull)
     hub.reopen_pull(pull)
+    hub.convert_to_draft(pull)
     hub.commit_files(repository, {"train.py": "print(3)"}, branch="better")
-    hub.request_merge_group(pull)
-    hub.merge_pull(pull)
+    hub.commit_files(repository, {"notes": "1.0"}, branch="release")
+    hub.edit_base(pull, "release")
+    hub.edit_base(pull, "main")
+    hub.destroy_merge_group(repository, hub.request_merge_group(pull), "invalidated")
+    hub.destroy_merge_group(repository, hub.request_merge_group(pull), "merged")
+    hub.merge_pull(repository.pulls[2])
     hub.delete_branch(repository, "better")
+
+
+def _administer(hub: DevHub, repository: Repository) -> None:
     hub.rename_repository(repository, "numbers")
+    hub.archive_repository(repository)
+    hub.unarchive_repository(repository)
+    hub.set_visibility(repository, private=False)
+    hub.set_visibility(repository, private=True)
+    hub.delete_repository(hub.create_repository("acme", "gone"))
+    hub.transfer_repository(hub.create_repository("zoe", "hers", installed=False), "acme")
+    hub.transfer_repository(hub.create_repository("acme", "ours"), "zoe")
+
+
+def _install(hub: DevHub, client: Client, repository: Repository) -> None:
+    hub.grant("acme", {"checks": "read"})
+    client.post("/repos/acme/numbers/check-runs", {"name": "n", "head_sha": "f" * 40})
+    hub.grant("acme", hub.app.permissions)
+    hub.suspend("acme")
+    client.mint()
+    hub.unsuspend("acme")
+    hub.remove_repositories("acme", [repository])
+    hub.add_repositories("acme", [repository])
+    hub.uninstall("acme")
+    hub.install("acme", [repository])
+    client.as_app("GET", "/users/zoe/installation")
+
+
+def _register(hub: DevHub, client: Client) -> None:
+    content = yaml.safe_load(MANIFEST.read_text()) | {"redirect_url": "https://ci.example.com/setup"}
+    code = hub.site.registrations.open(parse(content), hub.app.owner)
+    for _ in range(2):
+        client.send("POST", f"/app-manifests/{code}/conversions", None)

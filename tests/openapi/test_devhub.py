@@ -7,13 +7,15 @@ import pytest
 
 from bot.clock import ManualClock
 from bot.devhub import DevHub
-from bot.devhub.rest import app, checks, comments, repositories
+from bot.devhub.rest import ROUTES
 from tests.openapi import day, description
 
 pytestmark = pytest.mark.service
-ROUTES = [*app.routes.all, *checks.routes.all, *comments.routes.all, *repositories.routes.all]
-BY_CHANCE = {"permissions"}
-"""Members whose own members say what one App may do."""
+BY_CHANCE = {"permissions", "from"}
+"""Members whose own members say what one App may do, or whether it was a person or an organization."""
+
+OF_OTHER_HOOKS = {"ping"}
+"""Events of which GitHub has examples for repositories and organizations only, not for Apps."""
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +33,7 @@ def test_each_call_is_githubs_and_each_was_made(hub: DevHub) -> None:
 def test_what_devhub_answers_is_what_github_describes(hub: DevHub) -> None:
     wrong = [error for request in hub.requests for error in description.errors_in_answer_of(request)]
     assert wrong == []
-    assert {200, 201, 202, 204, 304, 401, 404, 422} == {request.status for request in hub.requests}
+    assert {200, 201, 202, 204, 304, 401, 403, 404, 422} == {request.status for request in hub.requests}
 
 
 def test_what_the_client_of_the_day_sends_is_what_github_describes(hub: DevHub) -> None:
@@ -54,7 +56,8 @@ def test_webhooks_have_all_that_githubs_examples_have(hub: DevHub) -> None:
     missing = set()
     for delivery in hub.deliveries:
         ours = set(_paths(delivery.payload))
-        for path in _in_every_example(delivery.event, delivery.action):
+        known = set() if delivery.event in OF_OTHER_HOOKS else _in_every_example(delivery.event, delivery.action)
+        for path in known:
             if path not in ours and not _is_below_null(path, delivery.payload):
                 missing.add(f"{delivery.event} {delivery.action}: {'.'.join(path)}")
     assert missing == set()

@@ -1,21 +1,24 @@
 """What the App asks as itself: who am I, where am I installed, tokens, and its hook's deliveries."""
 
+from urllib.parse import urlencode
+
 from flask import request
 
 from bot.clock import DAY
 from bot.devhub.auth import Actor
-from bot.devhub.courier import Delivery
-from bot.devhub.errors import ApiError, not_found
+from bot.devhub.deliveries import Delivery
+from bot.devhub.errors import ApiError, not_found, suspended
 from bot.devhub.manifest import allows
 from bot.devhub.model import Installation, Repository, iso
-from bot.devhub.places import Json
 from bot.devhub.rest.body import Body
 from bot.devhub.rest.routing import Answer, Call, Routes
+from bot.devhub.shapes import Json
 
 routes = Routes()
 _KEPT = 3 * DAY
 """How long github.com keeps deliveries for redelivery."""
 _MOST_REPOSITORIES = 500
+_CODES = {"success": range(200, 400), "failure": range(400, 600)}
 
 
 @routes.add("GET", "/app", "app")
@@ -43,12 +46,24 @@ def get_repository_installation(call: Call) -> Answer:
     return Answer(call.shapes.installation(installation, call.site.app))
 
 
+@routes.add("GET", "/orgs/{org}/installation", "app")
+def get_organization_installation(call: Call) -> Answer:
+    return _on_account(call, call.arguments["org"], "Organization")
+
+
+@routes.add("GET", "/users/{username}/installation", "app")
+def get_user_installation(call: Call) -> Answer:
+    return _on_account(call, call.arguments["username"], "User")
+
+
 @routes.add("POST", "/app/installations/{installation_id}/access_tokens", "app")
 def create_token(call: Call) -> Answer:
     """Mint a token, narrowed to what the body asks for; asking for more than was granted is refused."""
     installation, body = _installation(call), call.body()
+    if installation.is_suspended:
+        raise suspended()
     chosen = _chosen(call, installation, body)
-    permissions = _narrowed(call.site.app.permissions, body)
+    permissions = _narrowed(installation.permissions, body)
     ids = None if chosen is None else frozenset(repository.id for repository in chosen)
     token = call.site.tokens.mint(installation, permissions, ids)
     is_all = chosen is None and installation.selected is None
@@ -79,14 +94,19 @@ def list_repositories(call: Call) -> Answer:
 
 @routes.add("GET", "/app/hook/config", "app")
 def get_hook(call: Call) -> Answer:
-    url = call.site.courier.url
-    return Answer({"content_type": "json", "insecure_ssl": "0", "secret": "********"} | ({"url": url} if url else {}))
+    courier = call.site.courier
+    config = {"content_type": courier.content_type, "insecure_ssl": "0", "secret": "********"}
+    return Answer(config | ({"url": courier.url} if courier.url else {}))
 
 
 @routes.add("GET", "/app/hook/deliveries", "app")
 def list_deliveries(call: Call) -> Answer:
-    """List attempts of the last three days, newest first; `cursor` leads on, not `page`."""
-    kept = _kept(call)
+    """List attempts of the last three days, newest first; `cursor` leads on, not `page`.
+
+    `status` is `success` (codes 200 to 399) or `failure` (400 to 599): what has no code is neither.
+    """
+    codes = _CODES.get(request.args.get("status", ""), range(600))
+    kept = [delivery for delivery in _kept(call) if delivery.status_code in codes]
     cursor = request.args.get("cursor", "")
     if cursor and not cursor.removeprefix("v1_").isdigit():
         raise ApiError(422, "Invalid cursor")
@@ -94,8 +114,8 @@ def list_deliveries(call: Call) -> Answer:
     size = min(max(request.args.get("per_page", 30, type=int), 1), 100)
     headers = {}
     if len(older) > size:
-        link = f"{call.shapes.api}/app/hook/deliveries?per_page={size}&cursor=v1_{older[size - 1].id}"
-        headers["Link"] = f'<{link}>; rel="next"'
+        asked = request.args.to_dict() | {"per_page": size, "cursor": f"v1_{older[size - 1].id}"}
+        headers["Link"] = f'<{call.shapes.api}/app/hook/deliveries?{urlencode(asked)}>; rel="next"'
     return Answer([_item(delivery) for delivery in older[:size]], headers=headers)
 
 
@@ -114,6 +134,14 @@ def get_delivery(call: Call) -> Answer:
 def redeliver(call: Call) -> Answer:
     call.site.courier.redeliver(_delivery(call))
     return Answer({}, 202)
+
+
+def _on_account(call: Call, login: str, kind: str) -> Answer:
+    account = call.site.world.accounts.get(login.lower())
+    found = None if account is None or account.kind != kind else call.site.world.installation_of(account)
+    if found is None:
+        raise not_found()
+    return Answer(call.shapes.installation(found, call.site.app))
 
 
 def _installation(call: Call) -> Installation:
@@ -158,8 +186,13 @@ def _selection(actor: Actor) -> str:
 
 
 def _kept(call: Call) -> list[Delivery]:
-    since = call.site.clock.now() - _KEPT
-    return [d for d in reversed(call.site.courier.deliveries) if d.delivered_at >= since]
+    """Return what was attempted for this App in the last days, newest first; what is on its way is not there yet."""
+    since, target = call.site.clock.now() - _KEPT, str(call.site.app.id)
+    return [
+        delivery
+        for delivery in reversed(call.site.courier.deliveries)
+        if delivery.delivered_at >= since and delivery.target == target and not delivery.is_pending
+    ]
 
 
 def _delivery(call: Call) -> Delivery:

@@ -7,9 +7,8 @@ from flask import request
 from bot.devhub.errors import ApiError, not_found
 from bot.devhub.git import GitError
 from bot.devhub.model import Pull
-from bot.devhub.places import Json
 from bot.devhub.rest.routing import Answer, Call, Routes
-from bot.devhub.shapes import grants
+from bot.devhub.shapes import Json, grants
 
 routes = Routes()
 
@@ -37,10 +36,31 @@ def get_repository(call: Call) -> Answer:
 
 @routes.add("GET", "/repos/{owner}/{repo}/collaborators/{username}/permission", "metadata:read")
 def get_permission(call: Call) -> Answer:
+    """Answer somebody's role: of a stranger `none`, or `read` in a public repository; nobody knows a bot as a user.
+
+    The first is GitHub's reference ("The permission can also be used to determine which base level of access"); that a
+    bot is a 404 is not documented, and the more unforgiving of two answers.
+    """
     account = call.site.world.accounts.get(call.arguments["username"].lower())
-    if account is None:
+    if account is None or account.kind == "Bot":
         raise not_found()
     return Answer(call.shapes.permission(account, call.repository.role_of(account)))
+
+
+@routes.add("GET", "/repos/{owner}/{repo}/branches", "contents:read")
+def list_branches(call: Call) -> Answer:
+    """List by name. No branch of devhub's is protected."""
+    branches = {} if request.args.get("protected") == "true" else call.site.git(call.repository).branches()
+    return call.listed([*branches.items()], lambda each: call.shapes.short_branch(call.repository, *each))
+
+
+@routes.add("GET", "/repos/{owner}/{repo}/branches/{branch}", "contents:read")
+def get_branch(call: Call) -> Answer:
+    name = call.arguments["branch"]
+    sha = call.site.git(call.repository).tip(name)
+    if sha is None:
+        raise ApiError(404, "Branch not found")
+    return Answer(call.shapes.full_branch(call.repository, name, call.site.commit(call.repository, sha)))
 
 
 @routes.add("GET", "/repos/{owner}/{repo}/commits/{ref}", "contents:read")

@@ -10,14 +10,12 @@ from flask import Blueprint, Response, request
 
 from bot.devhub import traffic
 from bot.devhub.auth import Actor
-from bot.devhub.errors import ApiError, forbidden, not_found
+from bot.devhub.errors import ApiError, archived, forbidden, not_found
 from bot.devhub.model import Repository
-from bot.devhub.ratelimit import secondary
 from bot.devhub.rest.body import Body
 from bot.devhub.shapes import Shapes
 from bot.devhub.site import Site
 
-MINUTE = 60_000_000
 _MOST_ON_A_PAGE = 100
 
 
@@ -100,7 +98,7 @@ class Route:
 
 def _converter(match: re.Match[str]) -> str:
     name = match[1]
-    kind = "path:" if name == "ref" else "int:" if name.endswith(("_id", "_number")) else ""
+    kind = "path:" if name in {"ref", "branch", "basehead"} else "int:" if name.endswith(("_id", "_number")) else ""
     return f"<{kind}{name}>"
 
 
@@ -124,7 +122,13 @@ def api(site: Site, routes: Iterable[Route]) -> Blueprint:
     for route in routes:
         name = f"{route.method} {route.template}".replace(".", "_")
         blueprint.add_url_rule(route.rule, name, _view(site, route), methods=[route.method])
+    blueprint.add_url_rule("/repositories/<path:rest>", "gone", _gone)
     return blueprint
+
+
+def _gone(**_: Any) -> Response:
+    """Answer where redirects lead and nothing is any more: see `bot.devhub.server`."""
+    return _response(not_found().body, 404, {})
 
 
 def _view(site: Site, route: Route) -> Callable[..., Response]:
@@ -142,6 +146,7 @@ def _answer(site: Site, route: Route, arguments: dict[str, Any]) -> Response:
     try:
         actor = site.gate.actor(request.headers.get("Authorization"))
         request.environ[traffic.ACTOR] = actor.name
+        actor.check_awake()
         _check_manners(site, actor, route)
         answer = route.handler(_call(site, actor, route, arguments))
         response = _response(answer.value, answer.status, answer.headers or {})
@@ -156,11 +161,10 @@ def _answer(site: Site, route: Route, arguments: dict[str, Any]) -> Response:
 def _check_manners(site: Site, actor: Actor, route: Route) -> None:
     if not request.headers.get("User-Agent"):
         raise ApiError(403, "Request forbidden by administrative rules. Please make sure it has a User-Agent header")
-    if site.meter.crowded(request.environ.get(traffic.CROWD, 0)):
-        raise secondary(MINUTE)
     # Asking for the limits is free.
     if route.template != "/rate_limit":
-        site.meter.spend(actor.name, route.method, route.template)
+        crowd = request.environ.get(traffic.CROWD, 0)
+        site.meter.spend(actor.name, route.method, route.template, request.full_path.rstrip("?"), crowd)
 
 
 def _response(value: Any, status: int, headers: dict[str, str]) -> Response:
@@ -190,6 +194,8 @@ def _call(site: Site, actor: Actor, route: Route, arguments: dict[str, Any]) -> 
     if "owner" in arguments:
         repository = _repository(site, actor, shapes, arguments)
     _check_needs(actor, route, repository)
+    if repository is not None and repository.is_archived and route.method != "GET":
+        raise archived()
     return Call(site, actor, shapes, arguments, repository)
 
 
@@ -198,7 +204,7 @@ def _repository(site: Site, actor: Actor, shapes: Shapes, arguments: dict[str, A
     repository = site.world.find(owner, name)
     if repository is None or not (actor.app or actor.reaches(repository)):
         raise not_found()
-    if repository.name.lower() != name.lower():
+    if repository.full_name.lower() != f"{owner}/{name}".lower():
         rest = request.path.split("/", 4)[4:]
         url = "/".join([f"{shapes.api}/repositories/{repository.id}", *rest])
         raise ApiError(301, "Moved Permanently", headers={"Location": url})

@@ -85,11 +85,29 @@ class Places:
     def page(self, repository: Repository) -> str:
         return f"{self.web}/{repository.full_name}"
 
+    def organization(self, account: Account) -> Json:
+        """Return an organization as webhooks name the one that a repository belongs to."""
+        url = f"{self.api}/orgs/{account.login}"
+        return {
+            "login": account.login,
+            "id": account.id,
+            "node_id": f"O_{account.id}",
+            "url": url,
+            "repos_url": f"{url}/repos",
+            "events_url": f"{url}/events",
+            "hooks_url": f"{url}/hooks",
+            "issues_url": f"{url}/issues",
+            "members_url": f"{url}/members{{/member}}",
+            "public_members_url": f"{url}/public_members{{/member}}",
+            "avatar_url": f"{self.web}/avatars/{account.id}",
+            "description": "",
+        }
+
     def repository(self, repository: Repository) -> Json:
         """Return the shape that webhooks, lists and pull requests carry."""
         url, page = self.repository_url(repository), self.page(repository)
         return {
-            **self._identity(repository),
+            **self.identity(repository),
             "owner": self.user(repository.owner),
             "html_url": page,
             "description": None,
@@ -107,7 +125,8 @@ class Places:
             "default_branch": repository.default_branch,
         }
 
-    def _identity(self, repository: Repository) -> Json:
+    def identity(self, repository: Repository) -> Json:
+        """Return the few members by which installations list their repositories."""
         return {
             "id": repository.id,
             "node_id": f"R_{repository.id}",
@@ -132,7 +151,7 @@ class Places:
             "has_discussions": False,
             "forks_count": 0,
             "mirror_url": None,
-            "archived": False,
+            "archived": repository.is_archived,
             "disabled": False,
             "open_issues_count": opened,
             "license": None,
