@@ -27,7 +27,7 @@ from bot.core.config.models import (
 )
 from bot.core.config.problems import Problem
 from bot.core.config.schema import export_schema
-from bot.core.config.terminal import render_terminal
+from bot.core.config.terminal import for_terminal, render_terminal
 
 __all__ = [
     "CONFIG_PATHS",
@@ -55,6 +55,7 @@ __all__ = [
     "Workflow",
     "Workspace",
     "export_schema",
+    "for_terminal",
     "is_ours",
     "load",
     "render_terminal",
