@@ -76,7 +76,8 @@ def _start_of(root: Path, name: str) -> bytes:
 
 def _write(root: Path, text: str) -> None:
     """Write the config; what was there is taken away first, a link itself and not what it leads to."""
-    (root / _FOLDER).mkdir(exist_ok=True)
+    if not os.path.lexists(root / _FOLDER):
+        (root / _FOLDER).mkdir()
     try:
         folder = os.open(root / _FOLDER, _DIRECTORY)
     except OSError:

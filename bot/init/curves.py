@@ -1,6 +1,7 @@
 """What a script logs, under which names, and where TensorBoard's files go."""
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 
 from bot.core.gates import DOCUMENT
@@ -22,6 +23,7 @@ _WRITERS: dict[str, tuple[tuple[str, ...], str]] = {
 }
 _TRAINERS = {"Trainer": ("default_root_dir", "lightning_logs")}
 _ARGUMENTS = ("TrainingArguments", "Seq2SeqTrainingArguments")
+_TRACKERS = ("wandb.log", "mlflow.log_metrics", "mlflow.log_metric")
 _STATSD = ("gauge", "increment", "decrement")
 
 
@@ -43,6 +45,16 @@ class Logging:
         }
         found |= {(metric.source, metric.name): metric for metric in (*self._documents(), *self._computed())}
         return tuple(found.values())[:_MOST]
+
+    def tracked(self) -> tuple[Metric, ...]:
+        """Return what goes to wandb or MLflow, by the names that `add_metrics` would take."""
+        found = [
+            Metric(Source.LOGGED, re.sub(r"\W", "_", name), self._at(call))
+            for call in self._calls
+            if dotted(call.func) in _TRACKERS
+            for name in (self._keys(argument(call, 0, "data", "metrics")) or [text(argument(call, 0, "key"))])
+        ]
+        return tuple(metric for metric in found if metric.name and not metric.name[0].isdigit())[:_MOST]
 
     def unnamed(self) -> tuple[str, ...]:
         """Return the places where something is logged under a name that is put together at run time."""

@@ -74,7 +74,11 @@ class Curves:
 
 @dataclass(frozen=True)
 class Script:
-    """A Python file. `imports` are dotted names, relative ones with their dots in front."""
+    """A Python file. `imports` are dotted names, relative ones with their dots in front.
+
+    `is_launched` tells whether it waits for what `torchrun` gives; `tracked` are metrics that go to a tracker, such as
+    wandb, which the bot does not read.
+    """
 
     path: str
     imports: tuple[str, ...] = ()
@@ -91,7 +95,9 @@ class Script:
     files: tuple[str, ...] = ()
     measures: tuple[str, ...] = ()
     distributed: tuple[Distributed, ...] = ()
+    is_launched: bool = False
     secrets: tuple[str, ...] = ()
+    tracked: tuple[Metric, ...] = ()
 
     @property
     def is_runnable(self) -> bool:
@@ -100,10 +106,11 @@ class Script:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A target of a Makefile, with the lines that it runs."""
+    """A target of a Makefile, or a stage of DVC's, with the lines that it runs."""
 
     target: str
     lines: tuple[str, ...]
+    file: str = "Makefile"
 
 
 @dataclass(frozen=True)

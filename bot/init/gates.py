@@ -56,6 +56,7 @@ _MORE = {
     "top1": "0.7..",
     "top5": "0.9..",
 }
+_TARGETS = {**_LESS, **_MORE}
 HELD_OUT = frozenset(["val", "valid", "validation", "eval", "evaluation", "dev", "test", "holdout"])
 _LEAVES = ("best", "final", "last", "mean", "value")
 _WORD = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+\d*|\d+")
@@ -95,22 +96,27 @@ def propose_gates(metrics: Iterable[Metric]) -> tuple[ProposedGate, ...]:
 
 def words(name: str) -> list[str]:
     """Return the words of a metric's name, in lower case: `valLoss/top1` is val, loss, top1."""
-    return [word.lower() for word in _WORD.findall(name)]
+    return [word.lower() for word in _WORD.findall(name.replace("mAP", "map").replace("IoU", "iou"))]
+
+
+def _known(name: str) -> str:
+    """Return the last word of a name that says which way is better; `map50` is `map`. Empty when there is none."""
+    found = [known for word in words(name) for known in (word, word.rstrip("0123456789")) if known in _TARGETS]
+    return found[-1] if found else ""
 
 
 def _proposed(metric: Metric) -> ProposedGate | None:
-    known = [word for word in words(metric.name) if word in _LESS or word in _MORE]
-    name = metric.name
+    name, known = metric.name, _known(metric.name)
     if metric.source is Source.CUSTOM:
         # The last part of a pointer is often only `last` or `mean`.
-        name = next((part for part in metric.name.split("/") if set(words(part)) & {*_LESS, *_MORE}), "")
+        name = next((part for part in metric.name.split("/") if _known(part)), "")
     if not known or len(name.encode(errors="replace")) > _LONGEST or not is_metric(name) or not is_sayable(name):
         return None
     if metric.pointer and not (POINTER.fullmatch(metric.pointer) and is_sayable(metric.pointer)):
         return None
-    less = known[-1] in _LESS
-    target = _LESS[known[-1]] if less else _MORE[known[-1]]
-    return ProposedGate(metric.source, name, metric.pointer or ("min" if less else "max"), target, less, metric.at)
+    less = known in _LESS
+    aggregate = metric.pointer or ("min" if less else "max")
+    return ProposedGate(metric.source, name, aggregate, _TARGETS[known], less, metric.at)
 
 
 def _rank(metric: Metric) -> tuple[bool, bool, bool, int]:

@@ -147,7 +147,10 @@ def _around(repository: Repository) -> Proposal:
 
 
 def _suggested(scripts: tuple[Script, ...]) -> tuple[ProposedGate, ...]:
-    """Return gates for what is only calculated, by the names that scikit-learn gives it."""
+    """Return gates for what could be logged: what a tracker is told, or what scikit-learn is asked for."""
+    tracked = propose_gates(metric for script in scripts for metric in script.tracked)
+    if tracked:
+        return tracked
     measures = _distinct(one for script in scripts for one in script.measures) or ("accuracy",)
     return propose_gates(Metric(Source.CUSTOM, one, "", f"/{one}") for one in measures)
 

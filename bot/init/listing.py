@@ -31,13 +31,14 @@ _SKIPPED = re.compile(
 """Directories that hold no code of the repository's own."""
 
 
-def names(root: Path) -> tuple[list[str], bool]:
+def names(root: Path, most: int = MOST_ENTRIES) -> tuple[list[str], bool]:
     """Return the paths of the files below `root`, nearest first, and whether git named them.
 
-    Where git knows of none (no repository, nothing added yet, somebody else's), the directories are walked.
+    Where git knows of none (no repository, nothing added yet, somebody else's), the directories are walked, and `most`
+    files and directories are looked at.
     """
     tracked = _tracked(root)
-    found = tracked or list(_walked(root))
+    found = tracked or list(_walked(root, most))
     return sorted(found, key=lambda name: (name.count("/"), name)), bool(tracked)
 
 
@@ -77,10 +78,9 @@ def _cut(output: IO[bytes]) -> list[str]:
     return [name for name in found[:MOST_NAMES] if not any(map(_SKIPPED.fullmatch, name.split("/")[:-1]))]
 
 
-def _walked(root: Path) -> Iterator[str]:
-    """Yield the files of directory after directory, the nearest first."""
-    waiting, left = deque([""]), MOST_ENTRIES
-    found = 0
+def _walked(root: Path, left: int) -> Iterator[str]:
+    """Yield the files of directory after directory, the nearest first; `left` entries are looked at."""
+    waiting, found = deque([""]), 0
     while waiting:
         directory = waiting.popleft()
         try:

@@ -21,6 +21,7 @@ _PARAMETERS = re.compile(
 )
 _BRANCH = re.compile(r"ref: refs/(?:heads|remotes/origin)/([A-Za-z0-9._/-]{0,99}[A-Za-z0-9_-])\s*", re.ASCII)
 _TOLD = re.compile(r"(?i)readme(\.\w+)?|dockerfile(\.\w+)?|makefile")
+_STAGES = "dvc.yaml"
 _METADATA = ("pyproject.toml", "setup.cfg")
 
 
@@ -49,6 +50,8 @@ class _Seen:
             self.entries += manifests.read_entries(name, text)
         elif path.lower() in ("makefile", "gnumakefile"):
             self.recipes += manifests.read_recipes(text)
+        elif path == _STAGES:
+            self.recipes += manifests.read_stages(path, text)
         elif _TOLD.fullmatch(name):
             self.mentions += manifests.read_mentions(path, text)
         elif _PARAMETERS.fullmatch(path):
@@ -98,6 +101,6 @@ def _wanted(found: list[str]) -> Iterator[str]:
     """Yield the paths of the files that may say something."""
     for path in found:
         name = PurePosixPath(path).name
-        is_told = path in _METADATA or _TOLD.fullmatch(name) or _PARAMETERS.fullmatch(path)
+        is_told = path in (*_METADATA, _STAGES) or _TOLD.fullmatch(name) or _PARAMETERS.fullmatch(path)
         if (path.endswith(".py") or is_told) and path not in CONFIG_PATHS[:1]:
             yield path

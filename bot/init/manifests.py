@@ -41,6 +41,16 @@ def read_recipes(text: str) -> tuple[Recipe, ...]:
     return tuple(found[:_MOST])
 
 
+def read_stages(file: str, text: str) -> Iterator[Recipe]:
+    """Yield the stages of a `dvc.yaml` that train by their names."""
+    root = parse(text.encode(errors="replace"), file, Problems()).root
+    stages = root.get("stages") if isinstance(root, dict) else None
+    for name, stage in list(stages.items())[:_MOST] if isinstance(stages, dict) else ():
+        command = stage.get("cmd") if isinstance(stage, dict) else None
+        if isinstance(command, str) and len(command) <= _LONGEST and _TARGET.match(f"{name}:"):
+            yield Recipe(name, (command.strip(),), file)
+
+
 def read_mentions(file: str, text: str) -> Iterator[Mention]:
     """Yield the commands of a README that run Python, and what a Dockerfile runs."""
     for line in text.splitlines():

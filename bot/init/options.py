@@ -25,6 +25,7 @@ def read_options(nodes: Sequence[ast.AST]) -> tuple[tuple[Option, ...], tuple[st
         commands += [command] if command else []
     options += _called_by_fire(calls, functions)
     options += _hugging_face(calls, [node for node in nodes if isinstance(node, ast.ClassDef)])
+    options += _of_argv(nodes) if not options else []
     if any(tail(call.func) == "LightningCLI" for call in calls):
         commands.append("fit")
         options.append(Option("--trainer.default_root_dir", "default_root_dir", command="fit"))
@@ -51,7 +52,8 @@ def _argparse(call: ast.Call, owners: dict[str, str]) -> Option | None:
     flags = [name for name in names if name.startswith("-")]
     flag = next((name for name in flags if name.startswith("--")), flags[0] if flags else "")
     action, nargs = keyword(call, "action"), literal(keyword(call, "nargs"))
-    is_given = bool(flag) or nargs in ("?", "*") or keyword(call, "default") is not None
+    is_rest = tail(keyword(call, "nargs") or call) == "REMAINDER" or nargs in ("?", "*", "...")
+    is_given = bool(flag) or is_rest or keyword(call, "default") is not None
     option = _option(flag, text(keyword(call, "dest")) or flag or names[0], call)
     return replace(
         option,
@@ -68,6 +70,13 @@ def _option(flag: str, name: str, call: ast.Call) -> Option:
 
 def _is_number(default: object, kind: str) -> bool:
     return kind in _NUMBERS or (isinstance(default, int | float) and not isinstance(default, bool))
+
+
+def _of_argv(nodes: Sequence[ast.AST]) -> list[Option]:
+    """`sys.argv[2]`: as many arguments as that, of which nothing is known."""
+    read = [node.slice for node in nodes if isinstance(node, ast.Subscript) and dotted(node.value) == "sys.argv"]
+    numbers = [number for one in read if isinstance(number := literal(one), int) and 0 < number < 10]
+    return [Option("", f"argument {number}", is_required=True) for number in range(1, max(numbers, default=0) + 1)]
 
 
 def _absl(call: ast.Call) -> Option | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from bot.core.config.document import FORBIDDEN
-from bot.init.facts import Distributed, Entry, Recipe, Repository, Script
+from bot.init.facts import Entry, Recipe, Repository, Script
 from bot.init.reach import NOTHING, SOURCES, Modules, Reach
 
 ENOUGH = 50
@@ -109,7 +109,9 @@ def rank(repository: Repository) -> tuple[Candidate, ...]:
     found = [_candidate(script, modules, repository) for script in repository.scripts if is_sayable(script.path)]
     found += [candidate for entry in repository.entries if (candidate := _entry(entry, modules)) is not None]
     found += list(_shell_scripts(repository.names))
-    found += [_target(recipe) for recipe in repository.recipes if is_sayable(recipe.target)]
+    found += [
+        _target(recipe) for recipe in repository.recipes if recipe.file == "Makefile" and is_sayable(recipe.target)
+    ]
     likely = [candidate for candidate in found if candidate is not None and candidate.score >= ENOUGH]
     best: dict[tuple[str, ...], Candidate] = {}
     for candidate in sorted(likely, key=lambda one: (-one.score, one.command.words[-1])):
@@ -135,8 +137,7 @@ def _python(script: Script, modules: Modules) -> tuple[Command, Reach]:
     """Return how Python is to run a script so that it finds what it imports."""
     home = "/".join(PurePosixPath(script.path).parts[:-1])
     as_script = modules.reach(script, home)
-    is_joint = any(Distributed.TORCH in reached.distributed for reached in as_script.scripts)
-    start = TORCHRUN if is_joint else (PYTHON,)
+    start = TORCHRUN if any(reached.is_launched for reached in as_script.scripts) else (PYTHON,)
     base, name = modules.package(script.path)
     is_relative = any(one.startswith(".") for one in script.imports)
     is_of_package = any(one.split(".")[0] == name.split(".")[0] for one in script.imports) if name else False
@@ -184,8 +185,9 @@ def _listed(names: tuple[str, ...]) -> str:
 
 
 def _by_mentions(script: Script, command: Command, repository: Repository) -> Iterator[tuple[int, str]]:
-    if any(_runs(line, script, command) for recipe in repository.recipes for line in recipe.lines):
-        yield 40, "the Makefile runs it to train"
+    recipes = [one for one in repository.recipes if any(_runs(line, script, command) for line in one.lines)]
+    for recipe in recipes[:1]:
+        yield 40, f"{recipe.file} runs it to train"
     files = {mention.file for mention in repository.mentions if _runs(mention.command, script, command)}
     for file in sorted(files)[:1]:
         yield 20, f"{file} runs it"

@@ -73,7 +73,9 @@ def _script(path: str, tree: ast.Module) -> Script:
         files=_few(one for one in constants if _PARAMETERS.fullmatch(one)),
         measures=_few(_MEASURES[name] for name in (one.rpartition(".")[2] for one in imports) if name in _MEASURES),
         distributed=_distributed(nodes, packages, constants),
+        is_launched=_is_launched(nodes),
         secrets=_secrets(constants, packages),
+        tracked=logging.tracked(),
     )
 
 
@@ -126,7 +128,8 @@ def _hydra(nodes: Sequence[ast.AST]) -> str:
     for node in nodes:
         if isinstance(node, ast.Call) and dotted(node.func) == "hydra.main":
             directory = text(argument(node, 0, "config_path")) or "."
-            return f"{directory}/{text(argument(node, 1, 'config_name')) or 'config'}"
+            name = text(argument(node, 1, "config_name")) or "config"
+            return f"{directory}/{name.removesuffix('.yaml')}"
     return ""
 
 
@@ -139,6 +142,16 @@ def _distributed(
     if not found and "TF_CONFIG" in constants:
         found.append(Distributed.TENSORFLOW_SERVERS if "ps" in constants else Distributed.TENSORFLOW_WORKERS)
     return tuple(dict.fromkeys(found))
+
+
+def _is_launched(nodes: Sequence[ast.AST]) -> bool:
+    """Tell whether the file joins a process group whatever happens, and does not start the processes itself."""
+    joins = [node for node in nodes if isinstance(node, ast.Call) and tail(node.func) == "init_process_group"]
+    if not joins or any(isinstance(node, ast.Call) and tail(node.func) == "spawn" for node in nodes):
+        return False
+    choices = [node for node in nodes if isinstance(node, ast.If) and not _is_guard(node)]
+    chosen = {id(inner) for choice in choices for inner in ast.walk(choice)}
+    return any(id(join) not in chosen for join in joins)
 
 
 def _secrets(constants: Sequence[str], packages: frozenset[str]) -> tuple[str, ...]:

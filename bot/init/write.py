@@ -5,6 +5,7 @@ import shlex
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Undefined
 
@@ -41,6 +42,7 @@ def render_told(proposal: Proposal, repository: Repository, text: str, told: Tol
     return template.render(p=proposal, r=repository, told=told, places=places)
 
 
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),

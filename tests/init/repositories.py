@@ -65,10 +65,10 @@ class Made:
         return {gate.name: f"{gate.aggregate} {gate.target}" for gate in step.gates}
 
     def comment(self, about: str) -> str:
-        """Return the sentences of the comment in which `about` stands, on one line."""
+        """Return the explanation in which `about` stands, without its marks, on one line."""
         blocks = re.split(r"\n(?! *# )", self.text)
-        found = [" ".join(re.findall(r"^ *# (.*)$", block, re.M)) for block in blocks if about in block]
-        return found[0] if found else ""
+        found = [" ".join(re.findall(r"^ *# (.*)$", block, re.M)) for block in blocks]
+        return next((block for block in found if about in block), "")
 
 
 def lay(root: Path, files: Mapping[str, str]) -> Path:
@@ -441,6 +441,38 @@ MAKEFILE = {
         """,
 }
 
+DVC = {
+    "dvc.yaml": """
+        stages:
+          prepare:
+            cmd: python src/prepare.py data
+          train:
+            cmd: python src/train.py data/features model.pkl
+            metrics: [eval/scores.json]
+        """,
+    "params.yaml": "train:\n  n_estimators: 50\n  seed: 1\n",
+    "src/train.py": """
+        import sys, yaml
+        from sklearn.ensemble import RandomForestClassifier
+
+        params = yaml.safe_load(open("params.yaml"))["train"]
+        source, target = sys.argv[1], sys.argv[2]
+        RandomForestClassifier().fit(source, target)
+        """,
+    "src/prepare.py": "import sys\nprepare(sys.argv[1])\n",
+}
+
+ARGUMENTS = {"train.py": "import sys, torch\nmodel.fit(sys.argv[2], sys.argv[1])\n"}
+
+TRACKER = {
+    "train.py": """
+        import torch, wandb
+
+        loss.backward()
+        wandb.log({"epoch": 1, "val/loss": loss})
+        """,
+}
+
 DISTRIBUTED_TORCH = {
     "train.py": """
         import torch
@@ -452,6 +484,18 @@ DISTRIBUTED_TORCH = {
 
         if __name__ == "__main__":
             main()
+        """,
+}
+
+DISTRIBUTED_IF_ASKED = {
+    "train.py": """
+        import os
+        import torch
+        import torch.distributed as dist
+
+        if int(os.environ.get("RANK", -1)) != -1:
+            dist.init_process_group("nccl")
+        loss.backward()
         """,
 }
 
