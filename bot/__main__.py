@@ -194,7 +194,7 @@ def _init(options: argparse.Namespace) -> int:
     try:
         done = command.run(options.path, force=options.force, only_print=options.only_print)
     except command.InitError as error:
-        return _complain(config.for_terminal(str(error)))
+        return _complain(config.printable(str(error)))
     if options.only_print:
         print(done.text, end="")
     # What is printed may be piped into a file: what is told must not get into it.

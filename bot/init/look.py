@@ -13,7 +13,7 @@ from bot.init.source import read_script
 
 MOST_FILES = 2_000
 """Files that are read."""
-MOST_BYTES = 8 << 20
+MOST_CHARACTERS = 4 << 20
 """Characters that are read of all of them."""
 
 _PARAMETERS = re.compile(
@@ -23,6 +23,10 @@ _BRANCH = re.compile(r"ref: refs/(?:heads|remotes/origin)/([A-Za-z0-9._/-]{0,99}
 _TOLD = re.compile(r"(?i)readme(\.\w+)?|dockerfile(\.\w+)?|makefile")
 _STAGES = "dvc.yaml"
 _METADATA = ("pyproject.toml", "setup.cfg")
+
+
+_OF_OTHERS = frozenset({"tests", "test", "docs", "doc"})
+"""Directories whose data are none that is trained with."""
 
 
 @dataclass
@@ -41,7 +45,8 @@ class _Seen:
     def take(self, path: str, text: str) -> None:
         """Read one more file."""
         name = PurePosixPath(path).name
-        self.buckets |= dict.fromkeys(manifests.read_buckets(text))
+        if not _OF_OTHERS & set(PurePosixPath(path).parts[:-1]):
+            self.buckets |= dict.fromkeys(manifests.read_buckets(text))
         if path.endswith(".py"):
             script = read_script(path, text)
             self.left_out += script is None
@@ -84,7 +89,7 @@ def look(root: Path) -> Repository:
 def _read(folder: int, found: list[str]) -> _Seen:
     seen, size = _Seen(), 0
     for position, path in enumerate(wanted := list(_wanted(found))):
-        if position >= MOST_FILES or size > MOST_BYTES:
+        if position >= MOST_FILES or size > MOST_CHARACTERS:
             seen.left_out += len(wanted) - position
             break
         text = content(folder, path)

@@ -22,8 +22,9 @@ _RUNS = re.compile(
 )
 _DOCKER = re.compile(r"^\s*(?:CMD|ENTRYPOINT|RUN)\s+(.+)$", re.IGNORECASE)
 _ENTRY = re.compile(r"([A-Za-z_][\w.]{0,100}):([A-Za-z_]\w{0,60})", re.ASCII)
+# Possessive: what goes on with something that is put in as it runs is no name that is known.
 _BUCKET = re.compile(
-    r"s3://[A-Za-z0-9][A-Za-z0-9._-]{1,62}(?:/[A-Za-z0-9._/=+-]{0,200})?(?![{}<$%A-Za-z0-9])", re.ASCII
+    r"s3://[A-Za-z0-9][A-Za-z0-9._-]{1,62}+(?:/[A-Za-z0-9._/=+-]{0,200}+)?+(?![{}<$%A-Za-z0-9])", re.ASCII
 )
 
 
@@ -122,4 +123,4 @@ def _plain(value: Value) -> Value:
 
 def read_buckets(text: str) -> tuple[str, ...]:
     """Return the `s3://` URIs that are written out in a text."""
-    return tuple(dict.fromkeys(found.rstrip("./") for found in _BUCKET.findall(text)))[:_MOST]
+    return tuple(dict.fromkeys(found.rstrip(".") for found in _BUCKET.findall(text)))[:_MOST]

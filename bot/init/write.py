@@ -80,7 +80,7 @@ def _shown(value: object) -> str:
 
 
 def _neutral(text: str) -> str:
-    line = config.for_terminal(text)
+    line = config.printable(text)
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
 
 
