@@ -25,11 +25,15 @@ _COMMANDS = ("train", "fit", "training")
 
 @dataclass(frozen=True)
 class Completed:
-    """A whole command. `blanks` are the options whose value is for a person to say, `options` all that it takes."""
+    """A whole command. `options` are all that it takes, `blanks` those whose value is for a person to say.
+
+    `settled` are the names of the options that lead below `/artifacts`.
+    """
 
     command: Command
     options: tuple[Option, ...] = ()
     blanks: tuple[str, ...] = ()
+    settled: frozenset[str] = frozenset()
 
 
 def complete(candidate: Candidate, repository: Repository) -> Completed:
@@ -37,28 +41,46 @@ def complete(candidate: Candidate, repository: Repository) -> Completed:
     script = candidate.script
     if script is None:
         return Completed(candidate.command)
-    chosen = next((name for name in script.commands if name in _COMMANDS), "")
-    chosen = chosen or next((name for name in script.commands if "train" in name and is_sayable(name)), "")
+    chosen = _subcommand(script)
     options = tuple(
         option
         for option in (*script.options, *_of_hydra(script, repository.parameters))
         if option.command in ("", chosen) and is_sayable(option.flag or option.name)
     )
-    said = [mention for mention in repository.mentions if script.path in mention.command]
+    given = _values(options, candidate, repository)
+    command = candidate.command
+    for part in ("", chosen) if chosen else ("",):
+        command = command.with_words(*([part] if part and not candidate.is_whole else []))
+        command = command.with_words(*(w for one, value in given if one.command == part for w in one.words(value)))
+    well = {option.name for option in options if str(option.default).startswith(ARTIFACTS)}
+    return Completed(
+        command,
+        options,
+        blanks=tuple(option.flag or option.name for option, value in given if value == BLANK),
+        settled=frozenset(well | {option.name for option, value in given if value.startswith(ARTIFACTS)}),
+    )
+
+
+def _subcommand(script: Script) -> str:
+    known = (name for name in script.commands if name in _COMMANDS)
+    return next(known, next((name for name in script.commands if "train" in name and is_sayable(name)), ""))
+
+
+def _values(
+    options: tuple[Option, ...], candidate: Candidate, repository: Repository
+) -> tuple[tuple[Option, str], ...]:
+    """Return the options that are given a value beside what the command has already, each once."""
+    path = candidate.script.path if candidate.script else ""
+    said = [mention for mention in repository.mentions if path in mention.command]
     written = _written(candidate)
-    blanks: list[str] = []
-    parts: dict[str, list[str]] = {"": [], chosen: []}
-    given = {word.partition("=")[0] for word in candidate.command.words}
+    present = {word.partition("=")[0] for word in candidate.command.words}
+    found: list[tuple[Option, str]] = []
     for option in options:
         value = _directory(option, written) or ("" if candidate.is_whole else _required(option, said))
-        if value and option.takes_value and option.flag not in given:
-            parts[option.command] += option.words(value)
-            blanks += [option.flag or option.name] if value == BLANK else []
-            given |= {option.flag} - {""}
-    command = candidate.command.with_words(*parts[""])
-    if chosen and not candidate.is_whole:
-        command = command.with_words(chosen, *parts[chosen])
-    return Completed(command, options, tuple(blanks))
+        if value and option.takes_value and option.flag not in present:
+            found.append((option, value))
+            present |= {option.flag} - {""}
+    return tuple(found)
 
 
 def _written(candidate: Candidate) -> set[str]:
@@ -121,14 +143,14 @@ def _of_hydra(script: Script, parameters: tuple[Parameters, ...]) -> Iterator[Op
             yield Option(above + name, above + name, value, is_number, is_override=True)
 
 
-def elsewhere(candidate: Candidate, options: tuple[Option, ...]) -> tuple[Curves, ...]:
+def elsewhere(candidate: Candidate, settled: frozenset[str]) -> tuple[Curves, ...]:
     """Return where TensorBoard's files go that would not be found: not below `/artifacts`, as far as one can tell.
 
-    What an option decides is well, for the command gives it. A directory that is not known is told when no other is.
+    A directory that is not known is told when no other is.
     """
     curves = [one for script in candidate.reach.scripts for one in script.curves]
-    given = _written(candidate) & {option.name for option in options if option.takes_value}
-    told = [replace(one, directory="" if one.option else one.directory) for one in curves if one.option not in given]
+    well = _written(candidate) & settled
+    told = [replace(one, directory="" if one.option else one.directory) for one in curves if one.option not in well]
     lost = {(one.how, one.directory): one for one in told if not one.directory.startswith(ARTIFACTS)}
     known = [one for one in lost.values() if one.directory]
     return tuple(known or (lost.values() if len(told) == len(curves) == len(lost) else ()))[:2]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from bot.core import config
+from bot.core.gates import DOCUMENT
 from bot.core.search import Goal, SpaceError
 from bot.core.search import command as words_of
 from bot.core.series import Source
@@ -114,12 +115,12 @@ def guess(repository: Repository) -> Proposal:
         readme=_readme(best, repository, whole.command.shell()),
         blanks=whole.blanks,
         frameworks=frameworks(near),
-        lost=elsewhere(best, whole.options),
+        lost=elsewhere(best, whole.settled),
         gates=gates,
         suggested=suggested,
         unnamed=_distinct(one for script in near for one in script.unnamed),
         results=_results(near),
-        writes_document=any(one.endswith("gradient-model-metadata.json") for script in near for one in script.files),
+        writes_document=any(one.endswith(DOCUMENT) for script in near for one in script.files),
         search=_search(best, whole, repository, (gates or suggested)[0]),
         matrix=_matrix(whole),
         several=_several(repository, ranked, best),
@@ -177,20 +178,9 @@ def _needs_run(metric: Metric) -> bool:
 def _readme(best: Candidate, repository: Repository, command: str) -> str:
     """Return how a README runs the script, where that is not what is proposed."""
     path = best.script.path if best.script else ""
-    said = [mention.command for mention in repository.mentions if path and path in mention.command]
-    shown = next((one for one in said if is_sayable(one) and "readme" in _file(one, repository)), "")
-    return shown if shown and shlex.join(_split(shown)).replace("python ", f"{PYTHON} ", 1) != command else ""
-
-
-def _file(command: str, repository: Repository) -> str:
-    return next(mention.file.lower() for mention in repository.mentions if mention.command == command)
-
-
-def _split(command: str) -> list[str]:
-    try:
-        return shlex.split(command)
-    except ValueError:
-        return [command]
+    read = [mention.command for mention in repository.mentions if "readme" in mention.file.lower()]
+    shown = next((one for one in read if path and path in one and is_sayable(one)), "")
+    return "" if shown.replace("python ", f"{PYTHON} ", 1) == command else shown
 
 
 def _results(scripts: tuple[Script, ...]) -> str:

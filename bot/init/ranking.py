@@ -114,7 +114,7 @@ def rank(repository: Repository) -> tuple[Candidate, ...]:
     ]
     likely = [candidate for candidate in found if candidate is not None and candidate.score >= ENOUGH]
     best: dict[tuple[str, ...], Candidate] = {}
-    for candidate in sorted(likely, key=lambda one: (-one.score, one.command.words[-1])):
+    for candidate in sorted(likely, key=lambda one: (-one.score, one.command.shell())):
         best.setdefault(candidate.command.words, candidate)
     return tuple(best.values())
 

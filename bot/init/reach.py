@@ -6,6 +6,8 @@ from pathlib import PurePosixPath
 
 from bot.init.facts import Script
 
+MOST = 200
+"""Files that one script is followed to."""
 SOURCES = "src"
 """The directory that many projects keep their packages in; Python does not look there by itself."""
 
@@ -26,20 +28,20 @@ class Modules:
 
     def __init__(self, scripts: tuple[Script, ...]) -> None:
         self._by_path: Mapping[str, Script] = {script.path: script for script in scripts}
+        self._absolute: dict[tuple[str, str], tuple[str, str] | None] = {}
 
     def reach(self, start: Script, home: str) -> Reach:
         """Return what `start` reaches when Python looks at the directory `home` first: the script's, or the root."""
         found, paths = {start.path: start}, dict[str, None]()
         waiting = [start]
-        while waiting:
+        while waiting and len(found) < MOST:
             script = waiting.pop(0)
-            for name in script.imports:
-                for path, root in self._resolve(script, name, home):
-                    if root not in ("", home) or (root == "" and home and not name.startswith(".")):
-                        paths[root or "."] = None
-                    if path not in found:
-                        found[path] = self._by_path[path]
-                        waiting.append(found[path])
+            for path, root in filter(None, (self._resolve(script, name, home) for name in script.imports)):
+                if root != home:
+                    paths[root or "."] = None
+                if path not in found:
+                    found[path] = self._by_path[path]
+                    waiting.append(found[path])
         return Reach(tuple(found.values()), tuple(paths))
 
     def package(self, path: str) -> tuple[str, str]:
@@ -59,21 +61,18 @@ class Modules:
         path = next(filter(None, found), None)
         return self._by_path[path] if path else None
 
-    def _resolve(self, script: Script, name: str, home: str) -> list[tuple[str, str]]:
+    def _resolve(self, script: Script, name: str, home: str) -> tuple[str, str] | None:
         """Return the file that `name` means in `script`, if it is one of ours, and the directory it was found from."""
         dots = len(name) - len(name.lstrip("."))
-        parts = [part for part in name[dots:].split(".") if part]
         if dots:
-            above = PurePosixPath(script.path).parents
-            base = str(above[dots - 1]) if dots <= len(above) else ""
-            roots = ["" if base == "." else base]
-        else:
-            roots = list(dict.fromkeys((home, "", SOURCES)))
-        for root in roots:
-            path = self._file(root, parts)
-            if path is not None:
-                return [(path, home if dots else root)]
-        return []
+            above = PurePosixPath(script.path).parts[:-dots]
+            path = self._file("/".join(above), [part for part in name[dots:].split(".") if part])
+            return (path, home) if path else None
+        if (name, home) not in self._absolute:
+            roots = dict.fromkeys((home, "", SOURCES))
+            tried = ((self._file(root, name.split(".")), root) for root in roots)
+            self._absolute[name, home] = next(((path, root) for path, root in tried if path), None)
+        return self._absolute[name, home]
 
     def _file(self, root: str, parts: list[str]) -> str | None:
         for length in (len(parts), len(parts) - 1):

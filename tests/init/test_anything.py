@@ -119,7 +119,7 @@ def repositories(draw: st.DrawFn) -> Repository:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(repositories())
 def test_any_names(repository: Repository) -> None:
     proposal = guess(repository)

@@ -296,3 +296,16 @@ def test_our_own_examples(name: str) -> None:
     assert made.proposal.lost == ()
     assert {"tensorflow:loss", "tensorflow:accuracy"} <= set(made.gates)
     assert made.proposal.search is not None
+
+
+def test_a_makefiles_own_directory_for_curves_is_left_and_told(tmp_path: Path) -> None:
+    made = make(tmp_path, {**repositories.TORCH_WITH_LOGDIR, "Makefile": "train:\n\tpython train.py --logdir runs\n"})
+    assert made.command == "python3 train.py --logdir runs --output-dir /artifacts"
+    assert "see that train.py:11 puts its curves there" in made.comment("only what is below /artifacts")
+
+
+def test_a_document_of_which_the_numbers_are_not_known(tmp_path: Path) -> None:
+    source = 'import torch\nloss.backward()\nsave(results, "/artifacts/gradient-model-metadata.json")\n'
+    made = make(tmp_path, {"train.py": source})
+    assert made.comment("gradient-model-metadata.json").startswith("LOOK: which numbers does it write")
+    assert made.gates == {"custom:accuracy": "/accuracy 0.9.."}
