@@ -15,7 +15,7 @@ BLANK = "CHANGE-ME"
 """What stands for a value that nobody can guess."""
 LOGS = f"{ARTIFACTS}/logs"
 
-_LOGS = re.compile(r"((tb|tensorboard)_?)?log(s|ging)?_?dir|(tb|tensorboard)_dir")
+_LOGS = re.compile(r"((tb|tensorboard)_?)?log(s|ging)?_?dir|(tb|tensorboard)_(dir|log)")
 _OUTPUTS = re.compile(r"(out(put)?|save|results?|run|artifacts?|exp)_?dir|default_root_dir")
 _UNSURE = re.compile(r"out|outputs?|save|work_?dir")
 """Directories when their default looks like one."""

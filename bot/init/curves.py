@@ -21,7 +21,6 @@ _WRITERS: dict[str, tuple[tuple[str, ...], str]] = {
     "TensorBoardLogger": (("save_dir", "root_dir"), ""),
     "create_default_writer": (("logdir",), ""),
 }
-_TRAINERS = {"Trainer": ("default_root_dir", "lightning_logs")}
 _ARGUMENTS = ("TrainingArguments", "Seq2SeqTrainingArguments")
 _TRACKERS = ("wandb.log", "mlflow.log_metrics", "mlflow.log_metric")
 _STATSD = ("gauge", "increment", "decrement")
@@ -63,23 +62,24 @@ class Logging:
     def curves(self) -> Iterator[Curves]:
         """Yield where TensorBoard's files go."""
         for call in self._calls:
-            how = tail(call.func)
-            names, default = _WRITERS.get(how, ((), ""))
-            given = argument(call, 0, *names) if names else None
-            if self._is_lightning and how in _TRAINERS:
-                name, default = _TRAINERS[how]
-                names, given = (name,), keyword(call, name)
-                if keyword(call, "logger") is not None:
-                    continue
-            elif how in _ARGUMENTS:
-                names, given = ("output_dir",), argument(call, 0, "logging_dir", "output_dir")
-            if not names:
-                continue
-            if given is None:
-                yield Curves(default, "", how, self._at(call))
-                continue
-            folded = self._folder.fold(given)
-            yield Curves(_directory(folded), folded.option, how, self._at(call))
+            writer = self._writer(call)
+            if writer is not None:
+                how, given, default = writer
+                folded = self._folder.fold(given) if given is not None else Folded(default, is_whole=True)
+                yield Curves(_directory(folded), folded.option, how, self._at(call))
+
+    def _writer(self, call: ast.Call) -> tuple[str, ast.expr | None, str] | None:
+        """Return what is given a directory, the directory, and where it goes without one."""
+        how = tail(call.func)
+        if how in _WRITERS:
+            names, default = _WRITERS[how]
+            return how, argument(call, 0, *names), default
+        if how in _ARGUMENTS:
+            return how, argument(call, 0, "logging_dir", "output_dir"), ""
+        if how == "Trainer" and self._is_lightning and keyword(call, "logger") is None:
+            return how, keyword(call, "default_root_dir"), "lightning_logs"
+        given = keyword(call, "tensorboard_log")
+        return ("tensorboard_log", given, "") if given is not None else None
 
     def _at(self, node: ast.expr) -> str:
         return f"{self._path}:{node.lineno}"
@@ -107,6 +107,8 @@ class Logging:
         if (name == "log_dict" and self._is_lightning) or name == "write_scalars":
             for key in self._keys(argument(call, 1 if name == "write_scalars" else 0, "dictionary", "scalars")):
                 yield Metric(Source.TENSORFLOW, key, at)
+        if "stable_baselines3" in self._of and keyword(call, "tensorboard_log") is not None:
+            yield Metric(Source.TENSORFLOW, "rollout/ep_rew_mean", at)
         if name == "add_metrics" and "gradient_utils" in self._of:
             for key in self._keys(argument(call, 0, "metrics")):
                 yield Metric(Source.LOGGED, key, at)

@@ -47,6 +47,7 @@ _MORE = {
     "rougel": "20..",
     "r2": "0.8..",
     "reward": "100..",
+    "rew": "100..",
     "return": "100..",
     "score": "0.8..",
     "psnr": "25..",
@@ -57,6 +58,8 @@ _MORE = {
     "top5": "0.9..",
 }
 _TARGETS = {**_LESS, **_MORE}
+_SETTINGS = frozenset({"weight", "weights", "scale", "coef", "coefficient"})
+"""A loss's weight is no loss."""
 HELD_OUT = frozenset(["val", "valid", "validation", "eval", "evaluation", "dev", "test", "holdout"])
 _LEAVES = ("best", "final", "last", "mean", "value")
 _WORD = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+\d*|\d+")
@@ -101,6 +104,8 @@ def words(name: str) -> list[str]:
 
 def _known(name: str) -> str:
     """Return the last word of a name that says which way is better; `map50` is `map`. Empty when there is none."""
+    if _SETTINGS & set(words(name)):
+        return ""
     found = [known for word in words(name) for known in (word, word.rstrip("0123456789")) if known in _TARGETS]
     return found[-1] if found else ""
 

@@ -152,14 +152,29 @@ def _parameters(function: Function, with_dashes: bool) -> Iterator[Option]:
     defaults = [*([None] * (len(given) - len(function.args.defaults))), *function.args.defaults]
     pairs = [*zip(given, defaults, strict=True), *zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)]
     for parameter, default in pairs:
-        name = parameter.arg
+        name, (kind, how) = parameter.arg, _annotation(parameter.annotation)
         inner = argument(default, 0, "default") if isinstance(default, ast.Call) else default
+        how = tail(default.func) if isinstance(default, ast.Call) else how or ("Option" if default else "Argument")
         is_required = inner is None or (isinstance(inner, ast.Constant) and inner.value is ...)
-        is_positional = with_dashes and (default is None or tail(getattr(default, "func", default)) == "Argument")
-        flag = "" if is_positional else f"--{name.replace('_', '-') if with_dashes else name}"
-        kind, value = tail(parameter.annotation or parameter), literal(inner)
+        flag = f"--{name.replace('_', '-')}" if with_dashes else f"--{name}"
+        value = literal(inner)
         is_switch = kind == "bool" or isinstance(value, bool)
-        yield Option(flag, name, value, _is_number(value, kind), is_required, takes_value=not is_switch)
+        yield Option(
+            flag="" if with_dashes and how == "Argument" else flag,
+            name=name,
+            default=value,
+            is_number=_is_number(value, kind),
+            is_required=is_required,
+            takes_value=not is_switch,
+        )
+
+
+def _annotation(node: ast.expr | None) -> tuple[str, str]:
+    """Return a parameter's type, and what `Annotated[int, typer.Option()]` makes of it."""
+    if not isinstance(node, ast.Subscript) or tail(node.value) != "Annotated" or not isinstance(node.slice, ast.Tuple):
+        return (tail(node), "") if node else ("", "")
+    how = [tail(one.func) for one in node.slice.elts if isinstance(one, ast.Call)]
+    return tail(node.slice.elts[0]), next(iter(how), "")
 
 
 def _hugging_face(calls: Sequence[ast.Call], classes: Sequence[ast.ClassDef]) -> Iterator[Option]:

@@ -27,6 +27,7 @@ _FRAMEWORKS = {
     "jax": "JAX",
     "flax": "Flax",
     "transformers": "Transformers",
+    "stable_baselines3": "Stable-Baselines3",
     "lightning": "Lightning",
     "pytorch_lightning": "Lightning",
 }
@@ -152,7 +153,9 @@ def _by_name(path: str) -> Iterator[tuple[int, str]]:
     stem = place.stem.lower()
     if stem in ("train", "training", "trainer"):
         yield 60, f"it is called {place.name}"
-    elif stem.startswith(("train", "finetune", "fine_tune", "pretrain", "fit")) or stem.endswith(("_train", "-train")):
+    elif stem.startswith(("train", "finetune", "fine_tune", "pretrain", "fit")) or stem.endswith(
+        ("_train", "-train", "_trainer")
+    ):
         yield 50, f"it is called {place.name}"
     elif stem in ("main", "run", "__main__", "experiment"):
         yield 20, f"it is called {place.name}"

@@ -13,7 +13,16 @@ from bot.init.options import read_options
 _MOST = 100
 _LONGEST = 200
 
-_LEARNS = ("fit", "partial_fit", "backward", "train_on_batch", "fit_generator", "apply_gradients", "manual_backward")
+_LEARNS = (
+    "fit",
+    "partial_fit",
+    "backward",
+    "train_on_batch",
+    "fit_generator",
+    "apply_gradients",
+    "manual_backward",
+    "learn",
+)
 _BOOSTERS = ("xgb.train", "lgb.train", "xgboost.train", "lightgbm.train", "trainer.train", "trainer.fit")
 _MEASURES = {
     "accuracy_score": "accuracy",

@@ -473,6 +473,15 @@ TRACKER = {
         """,
 }
 
+REINFORCEMENT = {
+    "train.py": """
+        from stable_baselines3 import PPO
+
+        model = PPO("MlpPolicy", env, tensorboard_log="./tb/")
+        model.learn(1000)
+        """,
+}
+
 DISTRIBUTED_TORCH = {
     "train.py": """
         import torch

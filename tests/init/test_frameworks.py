@@ -238,6 +238,13 @@ def test_arguments_of_which_nothing_is_known(made: Made) -> None:
     assert made.command == "python3 train.py CHANGE-ME CHANGE-ME"
 
 
+@of("REINFORCEMENT")
+def test_stable_baselines(made: Made) -> None:
+    assert made.gates == {"tensorflow:rollout/ep_rew_mean": "max 100.."}
+    assert 'Let it be tensorboard_log="/artifacts/logs"' in made.comment("puts its curves into ./tb/")
+    assert "cp -r tb /artifacts/" in made.comment("puts its curves into ./tb/")
+
+
 @of("TRACKER")
 def test_what_only_a_tracker_is_told_is_to_be_sent_here_too(made: Made) -> None:
     assert made.gates == {"logged:val_loss": "min ..0.5"}

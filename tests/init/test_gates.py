@@ -31,6 +31,8 @@ def gate(name: str) -> str:
         ("mIoU", "max 0.5.."),
         ("rougeL", "max 20.."),
         ("lr", ""),
+        ("loss_weight", ""),
+        ("rollout/ep_rew_mean", "max 100.."),
         ("epoch", ""),
         ("glossary", ""),
         ("", ""),

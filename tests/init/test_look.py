@@ -115,6 +115,7 @@ def test_huge_files_are_left_out(tmp_path: Path) -> None:
     assert repository.left_out == 1
 
 
+@pytest.mark.slow
 def test_only_so_many_files_are_read_the_nearest_first(tmp_path: Path) -> None:
     for number in range(MOST_FILES + 5):
         (tmp_path / f"m{number}.py").touch()

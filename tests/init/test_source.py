@@ -91,6 +91,25 @@ def test_typer_and_fire_take_a_functions_parameters() -> None:
     assert options(source + "main()") == {}
 
 
+def test_typer_with_annotated_types() -> None:
+    assert options(
+        """
+        @app.command()
+        def main(
+            data: Annotated[str, typer.Option(help="where")],
+            target: Annotated[str, typer.Argument()],
+            lr: Annotated[float, typer.Option()] = 0.1,
+            odd: Annotated = 1,
+        ): ...
+        """
+    ) == {
+        "data": Option("--data", "", is_required=True),
+        "target": Option("", "", is_required=True),
+        "lr": Option("--lr", "", 0.1, is_number=True),
+        "odd": Option("--odd", "", 1, is_number=True),
+    }
+
+
 @pytest.mark.parametrize(
     ("source", "directory", "option"),
     [
