@@ -57,6 +57,10 @@ def _parser() -> argparse.ArgumentParser:
     _secret_verbs(_command(commands, "secret", _secret, "store secrets for experiments: set, list, delete, rotate"))
     check = _command(commands, "check-config", _check_config, "say what is wrong with a config, with line and hint")
     check.add_argument("path", nargs="?", type=Path, help="a config file, or a repository (default: this one)")
+    first = _command(commands, "init", _init, "look at a repository and write a first config that fits it")
+    first.add_argument("path", nargs="?", type=Path, default=Path(), help="a local checkout (default: this one)")
+    first.add_argument("--force", action="store_true", help="write even where there is a config already")
+    first.add_argument("--print", action="store_true", dest="only_print", help="print the config, write nothing")
     _command(commands, "config-schema", _config_schema, "print the config's JSON Schema, for editors")
     return parser
 
@@ -182,6 +186,20 @@ def _demo(options: argparse.Namespace) -> int:
         return _complain(f"{' '.join(map(str, error.cmd[:4]))} … ended with status {error.returncode}")
     except (TimeoutError, OSError) as error:
         return _complain(str(error))
+
+
+def _init(options: argparse.Namespace) -> int:
+    from bot.init import command
+
+    try:
+        done = command.run(options.path, force=options.force, only_print=options.only_print)
+    except command.InitError as error:
+        return _complain(config.printable(str(error)))
+    if options.only_print:
+        print(done.text, end="")
+    # What is printed may be piped into a file: what is told must not get into it.
+    print(done.told, file=sys.stderr if options.only_print else sys.stdout)
+    return 0
 
 
 def _check_config(options: argparse.Namespace) -> int:

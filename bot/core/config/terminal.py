@@ -24,17 +24,17 @@ def render_terminal(loaded: Loaded, source_text: str) -> str:
 
 
 def _problem(problem: Problem, lines: list[str]) -> str:
-    place = f"{_clean(problem.path)}:{problem.line}:{problem.column}"
-    told = [f"{place}: {problem.severity}: {_clean(problem.message)}"]
+    place = f"{printable(problem.path)}:{problem.line}:{problem.column}"
+    told = [f"{place}: {problem.severity}: {printable(problem.message)}"]
     if 1 <= problem.line <= len(lines):
         told += _excerpt(lines[problem.line - 1], problem)
-    return "\n".join([*told, f"  hint: {_clean(problem.hint)}"])
+    return "\n".join([*told, f"  hint: {printable(problem.hint)}"])
 
 
 def _excerpt(line: str, problem: Problem) -> list[str]:
     """Return the line, cut around the place when it is long, and a caret below the place."""
     start = max(0, problem.column - 1 - _WIDTH // 2) if len(line) > _WIDTH else 0
-    shown = _clean(line[start : start + _WIDTH])
+    shown = printable(line[start : start + _WIDTH])
     number = str(problem.line)
     return [
         f"  {number} | {shown}",
@@ -46,7 +46,7 @@ def _verdict(loaded: Loaded) -> str:
     counts = [_count(len(loaded.errors), "error"), _count(len(loaded.warnings), "warning")]
     found = " and ".join(count for count in counts if count) or "no problems"
     version = f", version {loaded.config.version}" if loaded.config else ""
-    return f"{_clean(loaded.path)}{version}: {found}"
+    return f"{printable(loaded.path)}{version}: {found}"
 
 
 def _count(number: int, what: str) -> str:
@@ -62,41 +62,43 @@ def _summary(config: Config) -> str:
 
 def _workflow(workflow: Workflow) -> list[str]:
     events = ", ".join(kind for kind in EventKind if kind in workflow.triggers.events)
-    told = [f"workflow {_clean(workflow.name)} ({events})"]
+    told = [f"workflow {printable(workflow.name)} ({events})"]
     for name in ("branches", "tags", "paths"):
         chosen = getattr(workflow.triggers, name)
         if chosen is not None:
             verb = "only" if chosen.only else "ignore"
-            told.append(f"  {name}: {verb} {_clean(', '.join(chosen.only or chosen.ignore))}")
+            told.append(f"  {name}: {verb} {printable(', '.join(chosen.only or chosen.ignore))}")
     return told + [line for step in workflow.steps for line in _step(step)]
 
 
 def _step(step: Step) -> list[str]:
-    told = [f"  step {_clean(step.name)}: {step.kind.label}{_cells(step)}"]
+    told = [f"  step {printable(step.name)}: {step.kind.label}{_cells(step)}"]
     if isinstance(step.params, SearchParams) and step.params.search is not None:
         told += _search(step.params.search)
-    return told + [f"    gate {_clean(gate.name)}: {_gate(gate)}" for gate in step.gates]
+    return told + [f"    gate {printable(gate.name)}: {_gate(gate)}" for gate in step.gates]
 
 
 def _cells(step: Step) -> str:
     if not step.matrix:
         return ""
-    return f", {_count(len(step.matrix), 'run')}: {_clean(step.matrix[0].label)}{' …' if len(step.matrix) > 1 else ''}"
+    return (
+        f", {_count(len(step.matrix), 'run')}: {printable(step.matrix[0].label)}{' …' if len(step.matrix) > 1 else ''}"
+    )
 
 
 def _search(search: Search) -> list[str]:
     told = f"{_count(search.trials, 'trial')}, {search.parallel} at a time, sampler {search.sampler}"
     told += f", pruner {search.pruner}" if search.pruner is not Pruner.NONE else ""
-    space = [f"      {_clean(name)}: {_clean(str(distribution))}" for name, distribution in search.space.items()]
-    return [f"    {search.goal} {_clean(search.objective)}: {told}", *space]
+    space = [f"      {printable(name)}: {printable(str(distribution))}" for name, distribution in search.space.items()]
+    return [f"    {search.goal} {printable(search.objective)}: {told}", *space]
 
 
 def _gate(gate: Gate) -> str:
     decimals = f"{gate.precision} decimals, rounded {gate.round}"
     only = ", on pull requests only" if gate.only_pulls else ""
-    return f"{_clean(gate.aggregate)} in {gate.target} ({decimals}{only})"
+    return f"{printable(gate.aggregate)} in {gate.target} ({decimals}{only})"
 
 
-def _clean(text: str) -> str:
-    """A terminal obeys escape sequences: a repository must not command it."""
+def printable(text: str) -> str:
+    """Return `text` on one line, without what a terminal obeys: a repository must not command it."""
     return FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text.replace("\t", " ").replace("\n", " "))
