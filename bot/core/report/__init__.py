@@ -12,7 +12,7 @@ from bot.core.report.facts import (
     metrics_of,
 )
 from bot.core.report.names import ROLL_UP
-from bot.core.report.pieces import ArtifactFacts, ImageFacts, ModelFacts, PortFacts, TaskFacts
+from bot.core.report.pieces import ArtifactFacts, ImageFacts, ModelFacts, PlaceFacts, PortFacts, TaskFacts
 from bot.core.report.renderer import Renderer
 from bot.core.report.search import SearchFacts
 from bot.core.report.views import Annotation, CheckView, CommentView, Conclusion, Status
@@ -30,6 +30,7 @@ __all__ = [
     "ImageFacts",
     "MetricFacts",
     "ModelFacts",
+    "PlaceFacts",
     "PortFacts",
     "PullFacts",
     "Renderer",
