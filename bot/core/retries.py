@@ -1,8 +1,8 @@
 """Whether the platform tries again, by itself, what it broke by itself.
 
-Who sees an end says whether it `may_retry`: only ends of the platform's own doing, which may not come the next time, and
-of which nothing is left running. What the user's command did, what the config asks for and what a person stopped is
-never repeated (docs/decisions/0070-failures-that-explain-themselves.md lists who says what).
+Who sees an end says whether it `may_retry`: only ends of the platform's own doing, which may not come the next time,
+and of which nothing is left running. What the user's command did, what the config asks for and what a person stopped
+is never repeated (docs/decisions/0070-failures-that-explain-themselves.md lists who says what).
 """
 
 from bot.core.states import MINUTE, SECOND, State, Transition

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Select, and_, or_, select, update
 
+from bot.core import retries
 from bot.core.ids import public_id
 from bot.core.states import FINAL, Observation, State, Transition, advance, deadline
 from bot.core.trials import Trial, TrialState
@@ -83,7 +84,8 @@ def add_experiment(tx: Transaction, experiment: Experiment) -> Experiment:
 
 
 def add_attempt(tx: Transaction, attempt: Attempt) -> Attempt:
-    """Store a new attempt in CREATED, with that first transition and its tasks' rows."""
+    """Store a new attempt in CREATED, with that first transition and its tasks' rows. No other is due any more."""
+    tx.execute(update(Attempt).where(Attempt.experiment_id == attempt.experiment_id).values(retry_at=None))
     attempt.state, attempt.entered_at = State.CREATED, attempt.created_at
     attempt.deadline = deadline(State.CREATED, attempt.created_at, 0)
     attempt.metrics_problems = []
@@ -133,6 +135,7 @@ def observe(tx: Transaction, attempt_id: int, seen: Iterable[Observation]) -> li
     if steps:
         last = steps[-1]
         attempt.state, attempt.entered_at, attempt.reason = last.target, last.at, last.reason
+        attempt.retry_at = retries.due(last, attempt.retry) if attempt.cancel_reason is None else None
         attempt.deadline = deadline(last.target, last.at, round(attempt.spec["timeout"] * 1_000_000))
         _see_tasks(tx, attempt)
         commits.touch(tx, commit_of(tx, attempt_id))
@@ -259,6 +262,12 @@ def unread(tx: Transaction) -> list[Placed]:
     return _place(tx, _placed().where(*where))
 
 
+def due_again(tx: Transaction, now: int) -> list[Placed]:
+    """Return the attempts that are to be repeated: their time has come, or nobody wants them any more."""
+    is_time = or_(Attempt.retry_at <= now, Attempt.cancel_reason.is_not(None))
+    return _place(tx, _placed().where(Attempt.retry_at.is_not(None), is_time))
+
+
 def siblings(tx: Transaction, run_id: int) -> list[tuple[Experiment, Attempt]]:
     """Return a run's experiments in their order, each with its newest attempt."""
     query = (
@@ -293,7 +302,8 @@ def cancel_pull(tx: Transaction, pull: Pull, reason: str) -> int:
     )
     runs = select(Run.id).where(Run.commit_id.in_(commits), Run.id.not_in(_wanted()))
     attempts = select(Attempt.id).join(Experiment).where(Experiment.run_id.in_(runs))
-    asked = tx.scalars(attempts.where(Attempt.state.not_in(_FINAL), Attempt.cancel_reason.is_(None))).all()
+    goes_on = or_(Attempt.state.not_in(_FINAL), Attempt.retry_at.is_not(None))
+    asked = tx.scalars(attempts.where(goes_on, Attempt.cancel_reason.is_(None))).all()
     for attempt_id in asked:
         change(tx, attempt_id, cancel_reason=reason)
     return len(asked)

@@ -19,6 +19,7 @@ from bot.core.report import (
     ExperimentFacts,
     ImageFacts,
     ModelFacts,
+    PlaceFacts,
     PortFacts,
     PullFacts,
     RunFacts,
@@ -108,7 +109,7 @@ def _run(tx: Transaction, run: Run, is_pull: bool, around: Surroundings, known: 
 
     def facts_of(row: Experiment) -> ExperimentFacts:
         attempt = newest.get(row.id)
-        if attempt is None or attempt.kept_at is None:
+        if attempt is None or attempt.kept_at is None or attempt.retry_at is not None:
             return experiment_facts(tx, run, row, attempt, is_pull, around)
         # Its end, its metrics and what it left have been written down. People may yet close its page.
         key = (attempt.backend_id, attempt.kept_at, row.view_token, is_pull, around)
@@ -189,6 +190,9 @@ def _tried(
         peaks=metrics.peaks(tx, attempt.id),
         ports=tuple(_ports(experiment, attempt, around)),
         model=_model(tx, experiment, attempt, around),
+        places=tuple(PlaceFacts(**place) for place in attempt.facts.get("places", ())),
+        retry=attempt.retry,
+        retry_at=attempt.retry_at,
     )
 
 
