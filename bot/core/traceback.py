@@ -16,7 +16,10 @@ LONGEST_PATH = 400
 _LONGEST_LOG, _MOST, _MOST_ROWS = 32_768, 64, 1_000
 """How much of a log is looked at, how many of its tracebacks, from the end, and how many rows of each."""
 _NEAR = 20
-"""Rows between the end of a process's traceback and the launcher that reports its death."""
+"""Rows of others between those of a traceback, or between its end and the launcher that reports it."""
+
+_BEHIND, _LITTLE = 60, 3
+"""Rows that others, or what runs at the exit of a program, may print behind a traceback."""
 
 FATAL = "Fatal Python error: "
 _FATAL_HEADER = "(most recent call first):"
@@ -76,25 +79,50 @@ def exception_name(exception: str) -> str:
     return "" if found is None else found["name"].rpartition(".")[2]
 
 
-def tracebacks(log: str) -> tuple[Traceback, ...]:
-    """Return what ended the program, then what belongs to it, the nearest first; nothing without a traceback.
+def is_signal(exit_code: int | None) -> bool:
+    """Tell whether an exit code stands for a signal that killed the command: 128 + n."""
+    return exit_code in range(129, 193)
 
-    The last one in the log ended it. But where that was only handed on (by a launcher, by a pool of processes) the one
+
+def why(exit_code: int | None, log: str) -> tuple[Traceback, ...]:
+    """Return the tracebacks that explain an exit code, as `tracebacks` does; nothing where those in the log do not.
+
+    Who goes on after an exception has handled it: there is not much behind one that ended a program. Python's own exit
+    code is 1 then; another is somebody's decision, and only the very last words are about it. A command that a signal
+    killed had no time for last words, unless Python itself said that it crashed.
+    """
+    rows = clean(log[-_LONGEST_LOG:]).split("\n")
+    last, told = _last(rows)
+    behind = sum(bool(row.strip()) for row in rows[last + 1 :])
+    if is_signal(exit_code):
+        return tuple(one for one in told if one.exception.startswith(FATAL))
+    return told if behind <= (_BEHIND if exit_code in (None, 1) else _LITTLE) else ()
+
+
+def tracebacks(log: str) -> tuple[Traceback, ...]:
+    """Return what the end of a log tells, then what belongs to it, the nearest first; nothing without a traceback.
+
+    The last one in the log counts. But where that was only handed on (by a launcher, by a pool of processes) the one
     before says more. Those that it was raised from come after it.
     """
-    found = [*_all(clean(log[-_LONGEST_LOG:]).split("\n"))]
+    return _last(clean(log[-_LONGEST_LOG:]).split("\n"))[1]
+
+
+def _last(rows: Sequence[str]) -> tuple[int, tuple[Traceback, ...]]:
+    """Return the number of the last row of what counts, and see `tracebacks`."""
+    found = [*_all(rows)]
     ends = [one for one in found if one.ends_it] or found
     if not ends:
-        return ()
+        return 0, ()
     chain = [*_chain(ends[-1])]
     if _is_handed_on(chain):
         chain[:2] = chain[1], chain[0]
     reported = _reported(ends[-1], found) if ends[-1].told.name in _LAUNCHERS else ()
-    return tuple(one.told for one in [*reported, *chain])
+    return ends[-1].last_row, tuple(one.told for one in [*reported, *chain])
 
 
 def last_traceback(log: str) -> Traceback | None:
-    """Return the traceback that says why the program ended, None where there is none."""
+    """Return the traceback that counts, None where there is none."""
     return next(iter(tracebacks(log)), None)
 
 
@@ -131,6 +159,7 @@ class _Reading:
     frames: list[Frame] = field(default_factory=list)
     exception: str = ""
     taken: list[int] = field(default_factory=list)
+    others: int = 0
 
     @property
     def told(self) -> Traceback:
@@ -148,7 +177,8 @@ class _Reading:
         elif _is_exception(row):
             self.exception = row
         else:
-            return True  # somebody else's output, in between
+            self.others += 1  # somebody else's output, in between
+            return self.others <= _NEAR
         self.rows.append(row)
         self.taken.append(number)
         return True

@@ -14,9 +14,8 @@ from bot.backends.base import AttemptSpec, Code, Mode, from_json
 from bot.backends.sandbox import WORKSPACE
 from bot.core.masking import Masker
 from bot.core.report import PlaceFacts
-from bot.core.report.causes import is_signal
 from bot.core.states import State
-from bot.core.traceback import FATAL, Frame, in_repository, tracebacks
+from bot.core.traceback import Frame, in_repository, why
 from bot.forge.git import FileError, GitError, read_local
 from bot.store.schema import Attempt, Task
 
@@ -55,10 +54,7 @@ def _speaks(spec: AttemptSpec, task: Task) -> bool:
 def _place(spec: AttemptSpec, task: Task, log: str, commit: "_Commit") -> PlaceFacts | None:
     """Return the deepest frame that is a line of the commit."""
     name = f"{task.role}-{task.index}"
-    for traceback in tracebacks(log):
-        # A command that a signal killed had no time for its last words, unless Python itself said that it crashed.
-        if is_signal(task.exit_code) and not traceback.exception.startswith(FATAL):
-            continue
+    for traceback in why(task.exit_code, log):
         for path, frame in _own(spec, task, reversed(traceback.frames)):
             line = commit.line(path, frame.line)
             if line is not None and _is_same(line, frame.source):

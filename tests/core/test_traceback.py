@@ -89,6 +89,11 @@ def test_another_process_may_print_in_between() -> None:
     assert found("\n".join(mixed)).exception == "ValueError: the loss is nan"
 
 
+def test_a_traceback_that_was_cut_off_takes_nothing_for_its_end() -> None:
+    log = PLAIN.partition("ValueError")[0] + "step\n" * 30 + "Epoch: 3\n"
+    assert found(log).exception == ""
+
+
 def test_a_progress_bar_on_the_headers_row_is_no_prefix() -> None:
     assert found(PLAIN.replace("Traceback", " 3%|▎  | 1/30 [00:00<00:10,  2.9it/s]Traceback")) == found(PLAIN)
 

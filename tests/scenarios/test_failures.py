@@ -2,13 +2,21 @@
 
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from bot.devhub import Repository
+from bot.backends.base import Backend, BackendUnavailable
+from bot.backends.local import LocalBackend
+from bot.backends.machines import Machines
+from bot.backends.powers import Powers
+from bot.clock import ManualClock, SystemClock
+from bot.devhub import DevHub, Repository
+from tests.backends.lab import powers
 from tests.scenarios.power import Moment, MortalDatabase, PowerCut
+from tests.scenarios.processes import eventually
 from tests.scenarios.road import CONFIG, Road
 from tests.scenarios.scripted import ScriptedBackend
 
@@ -168,3 +176,58 @@ def test_a_log_can_claim_what_it_likes(road: Road, backend: ScriptedBackend, cla
     road.wait(1)
     assert annotations(road, repository, sha) == []
     assert road.hub.check(repository, sha, FIT).output.title == "ValueError: x"
+
+
+# With real processes
+
+MODEL = """\
+class Model:
+    def fit(self, rows):
+        return [self.step(row) for row in rows]
+
+    def step(self, row):
+        return 1 / row
+"""
+STEP = """\
+import json
+import sys
+
+from model import Model
+
+print("epoch 1", flush=True)
+Model().fit(json.loads(sys.argv[1]))
+"""
+
+
+def local(data_dir: Path, *, is_isolated: bool) -> Backend:
+    bwrap, found = ("bwrap", powers()) if is_isolated else ("/nonexistent/bwrap", Powers())
+    try:
+        return LocalBackend(
+            data_dir, Machines.load(None).capacity, SystemClock(), not is_isolated, grace=0.6, bwrap=bwrap, powers=found
+        )
+    except BackendUnavailable as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_isolated", [True, False], ids=["with walls", "without walls"])
+def test_a_real_run_fails_on_a_real_line(tmp_path: Path, clock: ManualClock, is_isolated: bool) -> None:
+    config = CONFIG.replace(
+        "          command: python3 train.py\n",
+        "          command: python3 train.py '[2, 1, 0]'\n          workingDirectory: src\n",
+    )
+    with DevHub(tmp_path / "hub", clock) as hub:
+        road = Road(tmp_path, hub, clock, local(tmp_path / "data", is_isolated=is_isolated))
+        repository, sha = road.repository(
+            {".ps_project/config.yaml": config, "src/train.py": STEP, "src/model.py": MODEL}
+        )
+        assert eventually(
+            lambda: road.shown(repository, sha).get(FIT, ("", ""))[0] == "completed", 30.0, lambda: road.wait(1)
+        )
+        check = hub.check(repository, sha, FIT)
+        [one] = annotations(road, repository, sha)
+        road.close()
+    assert (one["path"], one["start_line"]) == ("src/model.py", 6)
+    assert one["message"] == "ZeroDivisionError: division by zero\n\nin step: return 1 / row"
+    check = hub.check(repository, sha, FIT)
+    assert check.output.title == "ZeroDivisionError: division by zero at src/model.py:6"

@@ -1,16 +1,21 @@
 """What the platform broke it repeats by itself, and nothing else; until then nothing has concluded."""
 
+import json
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from bot.backends.base import AttemptSpec, BackendError
-from bot.clock import ManualClock
+from bot.backends.processes import Process
+from bot.clock import ManualClock, SystemClock
 from bot.devhub import DevHub, Repository
 from tests.scenarios.power import Moment, MortalDatabase, PowerCut
+from tests.scenarios.processes import eventually
 from tests.scenarios.road import CONFIG, Road
 from tests.scenarios.scripted import ScriptedBackend
+from tests.scenarios.test_failures import local
 
 pytestmark = pytest.mark.service
 
@@ -278,3 +283,27 @@ def test_a_worker_that_dies_repeats_it_once(road: Road, backend: ScriptedBackend
     backend.succeed(backend.submissions[-1])
     road.wait(1)
     assert road.shown(repository, sha)[FIT] == ("completed", "success")
+
+
+# With real processes
+
+
+@pytest.mark.slow
+def test_a_supervisor_that_is_killed_is_followed_by_another_attempt(tmp_path: Path) -> None:
+    clock = ManualClock(SystemClock().now())
+    with DevHub(tmp_path / "hub", clock) as hub:
+        road = Road(tmp_path, hub, clock, local(tmp_path / "data", is_isolated=True))
+        script = "import os, time\nif os.environ['PS_JOB_ID'].endswith('-1'):\n    time.sleep(60)\n"
+        repository, sha = road.repository({"train.py": script})
+        assert eventually(lambda: "running" in states(road), 30.0, road.settle)
+        [journal] = (tmp_path / "data/runs").glob("*/1/journal")
+        supervisor = Process.from_json(json.loads(journal.read_text().splitlines()[0])["supervisor"])
+        assert supervisor.send(signal.SIGKILL)
+        assert eventually(lambda: states(road) == ["error"], 30.0, road.settle)
+        assert title(road, repository, sha).startswith(
+            "Retrying in 30 s (2 of 3) after a platform error: its supervisor"
+        )
+        clock.advance(60)
+        assert eventually(lambda: states(road) == ["error", "stopped"], 30.0, lambda: road.wait(1))
+        assert road.shown(repository, sha)[FIT] == ("completed", "success")
+        road.close()

@@ -10,7 +10,7 @@ import re2
 
 from bot.core.text import clean
 from bot.core.text import name as one_line
-from bot.core.traceback import FATAL, exception_name, last_traceback
+from bot.core.traceback import exception_name, is_signal, last_traceback, why
 
 LINES = 24
 """How much of a traceback is shown. Its beginning and its end tell most."""
@@ -18,9 +18,6 @@ LINES = 24
 LAST_LINES = 8
 LONGEST, LONGEST_ROW = 160, 1_000
 """Characters of a cause (a title has 250, and says where it was, too), and of a row that is looked at."""
-
-_SIGNALS = range(129, 193)
-"""Exit codes that stand for a signal: 128 + n."""
 
 _EXITS = {
     126: "the command could not be executed (is the file executable?)",
@@ -104,26 +101,18 @@ def known(exception: str) -> str:
 def cause(exit_code: int | None, log_tail: str, exception: str = "") -> str:
     """Return why a command failed, in a few words; empty where nobody can tell.
 
-    `exception` is the row that names it, where somebody knows. A command that a signal killed had no time for its last
-    words: what stands in its log is older, unless Python says itself that it crashed.
+    `exception` is the row that names it, where somebody has found it already.
     """
-    exception = exception or exception_line(log_tail)
-    if exit_code not in _SIGNALS or exception.startswith(FATAL):
-        if exception:
-            return known(exception) or _quoted(exception)
-        if words := _look_up(_OF_LAST_ROWS, _last_row(log_tail)):
-            return words
-    return exit_meaning(exit_code)
+    exception = exception or next((one.exception for one in why(exit_code, log_tail)), "")
+    if exception:
+        return known(exception) or _quoted(exception)
+    words = "" if is_signal(exit_code) else _look_up(_OF_LAST_ROWS, _last_row(log_tail))
+    return words or exit_meaning(exit_code)
 
 
 def exit_meaning(exit_code: int | None) -> str:
     """Return what an exit code usually means, empty where it says nothing. `128 + n` stands for signal n."""
     return "" if exit_code is None else _EXITS.get(exit_code, "")
-
-
-def is_signal(exit_code: int | None) -> bool:
-    """Tell whether an exit code stands for a signal that killed the command."""
-    return exit_code in _SIGNALS
 
 
 def annotation_title(exception: str) -> str:
@@ -142,12 +131,6 @@ def last_words(log_tail: str) -> str:
         return "\n".join(_shortened([*found.rows]))
     rows = clean(log_tail).rstrip().split("\n")
     return "\n".join([row for row in rows if row.strip()][-LAST_LINES:])
-
-
-def exception_line(log_tail: str) -> str:
-    """Return the row that names the exception of the traceback at the log's end, empty when there is none."""
-    found = last_traceback(log_tail)
-    return "" if found is None else found.exception
 
 
 def _look_up(table: tuple[tuple[Any, str], ...], row: str) -> str:

@@ -8,7 +8,6 @@ from bot.core.report.causes import (
     LONGEST,
     annotation_title,
     cause,
-    exception_line,
     exit_meaning,
     known,
     last_words,
@@ -21,13 +20,13 @@ def test_the_traceback_is_found_in_the_log() -> None:
     words = last_words(TRACEBACK + "Error in atexit\n")
     assert words.startswith("Traceback (most recent call last):\n")
     assert words.endswith("ValueError: the loss is nan")
-    assert exception_line(TRACEBACK) == "ValueError: the loss is nan"
+    assert cause(1, TRACEBACK) == "the loss is NaN"
 
 
 def test_of_a_chain_the_last_one_counts() -> None:
     chain = TRACEBACK + "\nDuring handling of the above exception, another exception occurred:\n\n"
     chain += 'Traceback (most recent call last):\n  File "x.py", line 1, in f\nKeyError: 3\n'
-    assert exception_line(chain) == "KeyError: 3"
+    assert cause(1, chain) == "`KeyError: 3`"
 
 
 def test_what_belongs_to_the_exception_is_kept() -> None:
@@ -37,7 +36,7 @@ def test_what_belongs_to_the_exception_is_kept() -> None:
 
 def test_a_launcher_s_prefix_is_taken_off() -> None:
     log = "\n".join(f"[rank0]: {row}" for row in TRACEBACK.split("\n"))
-    assert exception_line(log) == "ValueError: the loss is nan"
+    assert cause(1, log) == "the loss is NaN"
 
 
 def test_a_long_traceback_keeps_both_ends() -> None:
@@ -50,13 +49,13 @@ def test_a_long_traceback_keeps_both_ends() -> None:
 def test_without_a_traceback_the_last_lines_must_do() -> None:
     words = last_words("".join(f"line {n}\n\n" for n in range(20)))
     assert words.split("\n") == [f"line {n}" for n in range(20 - LAST_LINES, 20)]
-    assert exception_line(words) == ""
+    assert cause(1, words) == ""
 
 
 def test_a_traceback_that_was_cut_off_is_shown_as_far_as_it_goes() -> None:
     log = "Traceback (most recent call last):\n  File x"
     assert last_words(log) == log
-    assert exception_line(log) == ""
+    assert cause(1, log) == ""
 
 
 def test_silence_says_nothing() -> None:
@@ -151,6 +150,13 @@ def test_what_a_shell_says_last_is_a_reason_too() -> None:
     assert cause(2, missing) == "no such file: `/workspace/trian.py`"
     assert cause(1, "/usr/bin/python3: No module named pytest\n") == "no module named `pytest`"
     assert cause(1, "done\n") == cause(None, "") == ""
+
+
+def test_who_goes_on_after_an_exception_has_handled_it() -> None:
+    assert cause(1, TRACEBACK + "wandb: the run's summary\n" * 40) == "the loss is NaN"
+    assert cause(1, TRACEBACK + "epoch\n" * 100) == ""
+    assert cause(3, TRACEBACK) == "the loss is NaN"
+    assert cause(3, TRACEBACK + "epoch\n" * 10) == ""
 
 
 def test_a_command_that_was_killed_had_no_time_for_last_words() -> None:
