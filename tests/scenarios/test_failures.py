@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from bot.backends.base import Backend, BackendUnavailable
+from bot.backends.base import Backend, BackendUnavailable, Machine
 from bot.backends.local import LocalBackend
 from bot.backends.machines import Machines
 from bot.backends.powers import Powers
@@ -23,6 +23,7 @@ from tests.scenarios.scripted import ScriptedBackend
 pytestmark = pytest.mark.service
 
 FIT = "train / fit"
+SMALL = Machines({"small": Machine("small", cpus=0.5, memory_mb=512)}, "small", Machines.load(None).capacity)
 TRAIN = 'def step():\n    raise ValueError("the loss is nan")\n\n\nstep()\n'
 LOG = b"""\
 epoch 1
@@ -231,3 +232,41 @@ def test_a_real_run_fails_on_a_real_line(tmp_path: Path, clock: ManualClock, is_
     assert one["message"] == "ZeroDivisionError: division by zero\n\nin step: return 1 / row"
     check = hub.check(repository, sha, FIT)
     assert check.output.title == "ZeroDivisionError: division by zero at src/model.py:6"
+
+
+TOGETHER = """\
+version: 2
+workflows:
+  train:
+    steps:
+      - name: fit
+        command: experiment.run_multi_node
+        params:
+          workerCommand: python3 train.py
+          workerCount: 2
+          parameterServerCommand: sleep 60
+          parameterServerCount: 1
+"""
+RANK = """\
+import os
+import time
+
+if os.environ["RANK"] == "1":
+    raise RuntimeError("rank 1 has no data")
+time.sleep(60)
+"""
+
+
+@pytest.mark.slow
+def test_of_several_real_tasks_the_one_that_failed_is_named(tmp_path: Path, clock: ManualClock) -> None:
+    with DevHub(tmp_path / "hub", clock) as hub:
+        road = Road(tmp_path, hub, clock, local(tmp_path / "data", is_isolated=True), machines=SMALL)
+        repository, sha = road.repository({".ps_project/config.yaml": TOGETHER, "train.py": RANK})
+        assert eventually(
+            lambda: road.shown(repository, sha).get(FIT, ("", ""))[0] == "completed", 60.0, lambda: road.wait(1)
+        )
+        [one] = annotations(road, repository, sha)
+        road.close()
+    assert (one["path"], one["start_line"]) == ("train.py", 5)
+    assert one["message"].endswith("Failed here: worker-1")
+    assert hub.check(repository, sha, FIT).output.title == "worker-1: RuntimeError: rank 1 has no data at train.py:5"
