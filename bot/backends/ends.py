@@ -10,11 +10,12 @@ _WHY = {9: "out of memory?", 11: "segmentation fault"}
 
 @dataclass(frozen=True)
 class End:
-    """How an attempt or a task ends."""
+    """How an attempt or a task ends. `may_retry` as in `core.states.Observation`: of the platform's ends only."""
 
     state: State
     reason: str
     exit_code: int | None = None
+    may_retry: bool = False
 
 
 class Stop(Exception):
@@ -28,7 +29,7 @@ class Stop(Exception):
 def judge(code: int | None) -> End:
     """Return the end that the command's own exit code means."""
     if code is None:
-        return End(State.ERROR, "the sandbox was killed from outside")
+        return End(State.ERROR, "the sandbox was killed from outside", may_retry=True)
     if code == 0:
         return End(State.STOPPED, "", 0)
     number = code - 128

@@ -138,7 +138,8 @@ class Images:
             self._forget(image)
         if work.code != 0:
             state = State.FAILED if _REFUSED.search(work.said) else State.ERROR
-            raise Stop(End(state, f"the image {image.name} cannot be pulled: {_last_line(work.said)}"))
+            why = f"the image {image.name} cannot be pulled: {_last_line(work.said)}"
+            raise Stop(End(state, why, may_retry=state is State.ERROR))
 
     def _reference(self, image: Image) -> Reference:
         try:
@@ -218,7 +219,8 @@ class Images:
 
     def _not_built(self, image: Image, said: str) -> Stop:
         state = State.ERROR if _UNREACHABLE.search(said) and not _REFUSED.search(said) else State.FAILED
-        return Stop(End(state, f"the image could not be built from {image.dockerfile}: {_last_line(said)}"))
+        why = f"the image could not be built from {image.dockerfile}: {_last_line(said)}"
+        return Stop(End(state, why, may_retry=state is State.ERROR))
 
     def _finish(self, work: LongCall, log: LogFile | None) -> None:
         """Let it go on and wait for its end."""

@@ -31,7 +31,8 @@ class Interrupts:
             raise Stop(End(State.CANCELLED, reason))
         if self._told is not None:
             name = signal.Signals(self._told).name
-            raise Stop(End(State.ERROR, f"its supervisor was told to end ({name}): is the machine shutting down?"))
+            why = f"its supervisor was told to end ({name}): is the machine shutting down?"
+            raise Stop(End(State.ERROR, why, may_retry=True))
 
     def sleep(self, seconds: float, *descriptors: int) -> None:
         """Wait until one of them is readable or a signal came."""

@@ -2,10 +2,11 @@
 
 JSON lines. The first names the format and who writes: `{"journal": 2, "attempt": …, "supervisor": {pid, start, boot}}`;
 another of these comes when a supervisor was started anew. The others are of four kinds, with more keys where there is
-more to say: a state `{"state": "running", "at": µs, "reason": "…"}`, a task's end `{"task": "worker-0", "state": …}`, a
-sentence of what is being waited for `{"progress": "…"}`, and things found out `{"facts": {…}}`. Unknown keys are
-ignored, so a format may grow; what a reader must not misread gets a new number, which older readers refuse. A last line
-without its end was torn by a crash and was never said.
+more to say: a state `{"state": "running", "at": µs, "reason": "…"}` (an error that may not come again has the key
+`may_retry`), a task's end `{"task": "worker-0", "state": …}`, a sentence of what is being waited for
+`{"progress": "…"}`, and things found out `{"facts": {…}}`. Unknown keys are ignored, so a format may grow; what a
+reader must not misread gets a new number, which older readers refuse. A last line without its end was torn by a crash
+and was never said.
 """
 
 import json
@@ -109,7 +110,8 @@ class Story:
         self.is_interrupted = False
 
     def _see(self, entry: Mapping[str, Any]) -> None:
-        seen = Observation(State(entry["state"]), int(entry["at"]), str(entry.get("reason", "")))
+        may_retry = entry.get("may_retry") is True
+        seen = Observation(State(entry["state"]), int(entry["at"]), str(entry.get("reason", "")), may_retry)
         if "task" in entry:
             end = TaskStory(seen, entry.get("exit_code"), entry.get("peak_memory_mb"))
             self.tasks[str(entry["task"])] = end

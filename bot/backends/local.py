@@ -379,7 +379,9 @@ def _end_of_the_dead(run_dir: Path, story: Story, clock: Clock) -> bool:
             if _can_go_on(run_dir, story):
                 journal.note(interrupted=True)
             else:
-                journal.see(State.ERROR, f"its supervisor died{_cause(story)}; all its processes were ended")
+                # A search that cost several supervisors would cost another.
+                more = {} if story.interruptions else {"may_retry": True}
+                journal.see(State.ERROR, f"its supervisor died{_cause(story)}; all its processes were ended", **more)
             journal.close()
             story.read(path)
             _sweep(Order.read(run_dir), clock)

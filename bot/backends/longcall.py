@@ -35,7 +35,7 @@ class LongCall:
                 preexec_fn=processes.die_with_parent,  # noqa: PLW1509 - safe: one thread
             )
         except OSError as error:
-            raise Stop(End(State.ERROR, f"{engine.kind} could not be started: {error}")) from None
+            raise Stop(End(State.ERROR, f"{engine.kind} could not be started: {error}", may_retry=True)) from None
         finally:
             os.close(output)
         self._ended = os.pidfd_open(self._process.pid)

@@ -141,13 +141,15 @@ class Provision:
                     return message
                 self._journal.note(progress=str(message["progress"]))
             self._interrupts.sleep(_LOOK_EVERY, program.fileno())
-        return {"error": "what fetches datasets ended without a word; supervisor.log may say why"}
+        why = "what fetches datasets ended without a word; supervisor.log may say why"
+        return {"error": why, "may_retry": True}
 
     def _take(self, answer: Mapping[str, Any]) -> None:
         if "failed" in answer:
             raise Stop(End(State.FAILED, str(answer["failed"])))
         if "done" not in answer:
-            raise Stop(End(State.ERROR, str(answer.get("error", "the datasets could not be fetched"))))
+            why = str(answer.get("error", "the datasets could not be fetched"))
+            raise Stop(End(State.ERROR, why, may_retry=answer.get("may_retry") is True))
         done: Sequence[Mapping[str, Any]] = [one for one in answer["done"] if one["name"]]
         for one in done:
             self._hold(one.get("lock"))
@@ -175,7 +177,9 @@ class Provision:
             try:
                 pointers.fill(Path(places.workspace), Path(code.objects), self._interrupts.check)
             except FileNotFoundError as error:
-                raise Stop(End(State.ERROR, f"a file of LFS is not there: {error.filename}")) from None
+                # What was swept away is fetched again before the next attempt.
+                why = f"a file of LFS is not there: {error.filename}"
+                raise Stop(End(State.ERROR, why, may_retry=True)) from None
 
     def _read_tree(self, places: Places, git_dir: str, sha: str, workspace: str) -> None:
         index = Path(places.scratch, "index")
@@ -202,7 +206,7 @@ class Provision:
                 process.kill()
         if process.returncode != 0:
             said = " ".join(complaints.read_text(errors="replace").split())[-300:]
-            raise Stop(End(State.ERROR, f"{what} could not be checked out: {said}"))
+            raise Stop(End(State.ERROR, f"{what} could not be checked out: {said}", may_retry=True))
 
     def _wait_for(self, process: "subprocess.Popen[bytes]", what: str) -> None:
         give_up = self._clock.monotonic() + _CHECKOUT_LIMIT

@@ -86,13 +86,14 @@ class Supervisor:
             end = End(State.FAILED, str(error))
         except Exception as error:
             sys.stderr.write(self._masker.mask(traceback.format_exc()))
-            end = End(State.ERROR, f"{type(error).__name__}: {error}"[:500])
+            # What could not be ended must not meet its own repetition.
+            end = End(State.ERROR, f"{type(error).__name__}: {error}"[:500], may_retry=not self._runs)
         for task in self._tasks.values():
             task.log.close()
         keeps = self._spec.keeps_workspace and end.state is State.FAILED
         with contextlib.suppress(OSError):  # a full disk must not hide how it ended
             self._provision.remove_all(keeps)
-        self._journal.see(end.state, end.reason)
+        self._journal.see(end.state, end.reason, **({"may_retry": True} if end.may_retry else {}))
 
     def _pass_all_states(self) -> End:
         try:
@@ -336,7 +337,7 @@ class Supervisor:
         except Stop as stop:
             return stop.end
         if self._move is not None and self._move.is_cut_off:
-            return End(State.ERROR, "its network was lost: slirp4netns ended")
+            return End(State.ERROR, "its network was lost: slirp4netns ended", may_retry=True)
         verdict: End | None = None
         for run in [*self._runs]:
             if (too_much := run.look()) is None:
@@ -376,7 +377,7 @@ class Supervisor:
         if len(self._tasks) == 1:
             return end
         self._culprit = task.name
-        return End(end.state, f"{task.name}: {end.reason}", end.exit_code)
+        return End(end.state, f"{task.name}: {end.reason}", end.exit_code, end.may_retry)
 
     def _stop(self, run: TaskRun) -> None:
         if not run.is_ending:

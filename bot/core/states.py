@@ -117,12 +117,14 @@ GRACE = 10 * MINUTE
 class Observation:
     """That somebody (a backend's journal, a person, a watchdog) saw an attempt enter `state`.
 
-    `at` is in microseconds; `reason` is a sentence for people, empty where the state says it all.
+    `at` is in microseconds; `reason` is a sentence for people, empty where the state says it all. `may_retry`: the
+    platform failed, nothing of the attempt is left running, and it may go well the next time (see `bot.core.retries`).
     """
 
     state: State
     at: int
     reason: str = ""
+    may_retry: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,7 @@ class Transition:
     target: State
     at: int
     reason: str
+    may_retry: bool = False
 
 
 def advance(current: State, observed: Iterable[Observation]) -> list[Transition]:
@@ -145,8 +148,9 @@ def advance(current: State, observed: Iterable[Observation]) -> list[Transition]
     steps: list[Transition] = []
     for sighting in observed:
         for target in _path(current, sighting.state):
-            reason = sighting.reason if target is sighting.state else ""
-            steps.append(Transition(current, target, sighting.at, reason))
+            is_seen = target is sighting.state
+            reason, may_retry = (sighting.reason, sighting.may_retry) if is_seen else ("", False)
+            steps.append(Transition(current, target, sighting.at, reason, may_retry))
             current = target
     return steps
 

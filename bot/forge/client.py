@@ -54,7 +54,8 @@ class Forge(Calls):
         """Make the check on GitHub look like `check`. Name, commit and external id stay.
 
         GitHub *appends* the annotations of every request, so none are sent unless `annotations_from` says from which on
-        (at most 50): a check with 120 is `create_check`, then 50 and 100 here. Repeating such a call shows them twice.
+        (at most 50): a check with 120 is `create_check`, then 50 and 100 here. Repeating such a call shows them twice:
+        after a Retry with `maybe_written`, and after a crash, ask `count_annotations` first.
         """
         wire = check.to_wire(len(check.annotations) if annotations_from is None else annotations_from)
 
@@ -63,7 +64,15 @@ class Forge(Calls):
             run.edit(**wire)
             _expected(run.status)
 
-        self.call(repo.installation, ask, is_write=True)
+        self.call(repo.installation, ask, is_write=True, is_post="annotations" in wire["output"])
+
+    def count_annotations(self, repo: Repo, check_id: int) -> int:
+        """Return how many annotations GitHub has of a check."""
+
+        def ask(github: Github) -> int:
+            return int(_repository(github, repo).get_check_run(check_id).output.annotations_count)
+
+        return self.call(repo.installation, ask)
 
     def find_check(self, repo: Repo, sha: str, name: str, external_id: str) -> int | None:
         """Return the id of our App's check with this name and external id on the commit, None when there is none.

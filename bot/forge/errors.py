@@ -21,7 +21,7 @@ class Retry(ForgeError):
     """Try again, not before `after` seconds have passed.
 
     `maybe_written` is True when a POST may have been taken although no good answer came (probot/probot#921: one comment
-    made four times): look it up before posting again. A PATCH may simply be repeated.
+    made four times): look it up before posting again. A PATCH may simply be repeated, unless it adds annotations.
     """
 
     def __init__(self, reason: str, after: float = 0.0, *, maybe_written: bool = False) -> None:

@@ -29,6 +29,7 @@ __all__ = [
     "GitError",
     "NotARegularFile",
     "RepositoryId",
+    "read_local",
 ]
 
 LARGEST_CODE = 2048 * MIB
@@ -186,6 +187,21 @@ class GitCache:
         # Scoped to our server: no redirect takes it elsewhere.
         key = f"http.{self.web_url}/.extraHeader"
         return Origin(url, {key: f"Authorization: Basic {basic(token)}"}, (token, basic(token)))
+
+
+def read_local(directory: Path, sha: str, path: str, max_bytes: int) -> bytes:
+    """Return a regular file's content of a commit that lies whole in a bare repository here. No network, no lock.
+
+    Raises FileAbsent, NotARegularFile, FileTooLarge; GitError when it is not here (any more).
+    """
+    git = Git(directory, Origin(""))
+    blob = find(git, sha, path)
+    size = git.size(blob)
+    if size is None:
+        raise GitError(f"the content of {path} is not here")
+    if size > max_bytes:
+        raise FileTooLarge(f"{path} has {size} bytes, more than {max_bytes}")
+    return git.run("cat-file", "blob", blob)
 
 
 def basic(token: str) -> str:

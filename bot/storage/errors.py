@@ -6,4 +6,8 @@ class Refused(Exception):
 
 
 class Unavailable(Exception):
-    """The platform cannot do it now: a server is away, the disk is full, a part is not installed."""
+    """The platform cannot do it now: a server is away, the disk is full."""
+
+
+class Missing(Unavailable):
+    """A part of the platform is not installed: it will be so next time too."""

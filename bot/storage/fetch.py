@@ -5,7 +5,7 @@ stdin: one JSON object, as `request` says, and the end. stdout, one JSON object 
     {"progress": "mnist: 120 of 512 MB"}      at most once a second
     {"done": [{"name", "path", "lock", "uri", "etag", "version_id", "bytes"}…]}
     {"failed": "a sentence"}                  the user's fault
-    {"error": "a sentence"}                   the platform's
+    {"error": "a sentence"}                   the platform's; with `"may_retry": true` where it may not come again
 
 and nothing after one of the last three. `path` of a dataset is a directory to mount read-only, also when it holds a
 single file. It stays for as long as somebody holds `flock(LOCK_SH)` on `lock`, and for `cache.GRACE` seconds after
@@ -30,7 +30,7 @@ from bot.clock import SystemClock
 from bot.storage import content, git
 from bot.storage.cache import Cache
 from bot.storage.content import Content
-from bot.storage.errors import Refused, Unavailable
+from bot.storage.errors import Missing, Refused, Unavailable
 from bot.storage.output import Output, shown
 from bot.storage.request import Fetch, Request
 from bot.storage.s3 import SCHEME, Store
@@ -64,10 +64,11 @@ def outcome(request: Request, output: Output, held: contextlib.ExitStack) -> dic
     except Refused as reason:
         return {"failed": f"{label}: {reason}"}
     except Unavailable as reason:
-        return {"error": f"{label}: {reason}"}
+        return {"error": f"{label}: {reason}", "may_retry": not isinstance(reason, Missing)}
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        return {"error": f"{label}: {'the disk is full' if full else os.strerror(error.errno or 0)}"}
+        why = "the disk is full" if full else os.strerror(error.errno or 0)
+        return {"error": f"{label}: {why}", "may_retry": True}
     except Exception as error:
         # The type and the place are enough to find it; a message might quote what it is about.
         sys.stderr.write("".join(traceback.format_tb(error.__traceback__)) + type(error).__name__ + "\n")

@@ -14,7 +14,7 @@ from typing import IO
 
 from bot.backends import checkout
 from bot.storage.addresses import look_up
-from bot.storage.errors import Refused, Unavailable
+from bot.storage.errors import Missing, Refused, Unavailable
 from bot.storage.output import megabytes, shown
 from bot.storage.remote import Remote
 from bot.storage.request import Fetch
@@ -81,7 +81,7 @@ def fetch_files(fetch: Fetch, workspace: Path, scratch: Path, max_bytes: int, *,
     addresses = look_up(remote.host, remote.port, allow_private=allow_private)
     git = _Git(scratch)
     if remote.is_pinned_by_git and not allow_private and git.version() < _PINNING:
-        raise Unavailable("other repositories as workspaces need git 2.37 or newer on this machine")
+        raise Missing("other repositories as workspaces need git 2.37 or newer on this machine")
     git.run("init", "--quiet", "--bare", "--template=", str(git.directory))
     with remote.access(addresses) as environment:
         git.fetch(ref, environment, max_bytes, remote.host)
@@ -160,7 +160,7 @@ def _execute(command: list[str], environment: Mapping[str, str], timeout: float)
     except subprocess.TimeoutExpired:
         return None, b"", "it took too long"
     except FileNotFoundError:
-        raise Unavailable("git or setpriv (util-linux) is not installed on this machine") from None
+        raise Missing("git or setpriv (util-linux) is not installed on this machine") from None
     return done.returncode, done.stdout, " ".join(done.stderr.decode(errors="replace").split())
 
 

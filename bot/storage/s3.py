@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from bot.storage.errors import Refused, Unavailable
+from bot.storage.errors import Missing, Refused, Unavailable
 from bot.storage.output import shown
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def client(endpoint_url: str | None, region: str, access_key: str | None, secret
         from botocore.config import Config  # noqa: PLC0415
     except ImportError:
         message = "S3 needs boto3, which is not installed beside the bot: pip install 'experiment-ci[s3]'"
-        raise Unavailable(message) from None
+        raise Missing(message) from None
     config = Config(
         signature_version="s3v4" if access_key else UNSIGNED,
         connect_timeout=_CONNECT,

@@ -115,13 +115,17 @@ def get(tx: Transaction, check_id: int) -> PendingCheck:
     return PendingCheck(check, commit, repository)
 
 
-def told(tx: Transaction, check: Check, github_id: int, now: int) -> None:
-    """Remember that GitHub was told the view that `check` was read with; a newer one stays pending."""
+def told(tx: Transaction, check: Check, github_id: int, now: int, annotations: int) -> None:
+    """Remember that GitHub was told the view that `check` was read with; a newer one stays pending.
+
+    `annotations` is how many GitHub has of the check by now.
+    """
     values = {
         "github_id": github_id,
         "told_hash": check.desired_hash,
         "told_headline": check.headline,
         "told_final": check.is_final,
+        "told_annotations": annotations,
         "told_at": now,
         "sending_at": None,
         "refused_at": None,

@@ -94,7 +94,7 @@ def finished(tx: Transaction, commit_id: int) -> dict[Place, Attempt]:
         .order_by(Attempt.number)
     )
     newest = {(row[0], row[1], row[2]): row[3] for row in tx.execute(query)}
-    if any(attempt.state not in _FINAL for attempt in newest.values()):
+    if any(attempt.state not in _FINAL or attempt.retry_at is not None for attempt in newest.values()):
         return {}
     return {
         place: attempt

@@ -5,8 +5,9 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Select, select, update
+from sqlalchemy import ColumnElement, Select, or_, select, update
 
+from bot.core import retries
 from bot.core.ids import public_id
 from bot.core.states import FINAL, Observation, State, Transition, advance, deadline
 from bot.core.trials import Trial, TrialState
@@ -24,6 +25,9 @@ from bot.store.schema import (
 )
 
 _FINAL = tuple(str(state) for state in FINAL)
+
+UNDER_WAY: ColumnElement[bool] = or_(Attempt.state.not_in(_FINAL), Attempt.retry_at.is_not(None))
+"""What has not come to its end, or is to be repeated by the platform."""
 
 
 _entropy = itertools.count(secrets.randbits(20))
@@ -53,7 +57,8 @@ def add_experiment(tx: Transaction, experiment: Experiment) -> Experiment:
 
 
 def add_attempt(tx: Transaction, attempt: Attempt) -> Attempt:
-    """Store a new attempt in CREATED, with that first transition and its tasks' rows."""
+    """Store a new attempt in CREATED, with that first transition and its tasks' rows. No other is due any more."""
+    tx.execute(update(Attempt).where(Attempt.experiment_id == attempt.experiment_id).values(retry_at=None))
     attempt.state, attempt.entered_at = State.CREATED, attempt.created_at
     attempt.deadline = deadline(State.CREATED, attempt.created_at, 0)
     attempt.metrics_problems = []
@@ -107,6 +112,7 @@ def observe(tx: Transaction, attempt_id: int, seen: Iterable[Observation]) -> li
     if steps:
         last = steps[-1]
         attempt.state, attempt.entered_at, attempt.reason = last.target, last.at, last.reason
+        attempt.retry_at = retries.due(last, attempt.retry) if attempt.cancel_reason is None else None
         attempt.deadline = deadline(last.target, last.at, round(attempt.spec["timeout"] * 1_000_000))
         _see_tasks(tx, attempt)
         commits.touch(tx, commit_of(tx, attempt_id))
@@ -233,6 +239,12 @@ def unread(tx: Transaction) -> list[Placed]:
     return _place(tx, _placed().where(*where))
 
 
+def due_again(tx: Transaction, now: int) -> list[Placed]:
+    """Return the attempts that are to be repeated: their time has come, or nobody wants them any more."""
+    is_time = or_(Attempt.retry_at <= now, Attempt.cancel_reason.is_not(None))
+    return _place(tx, _placed().where(Attempt.retry_at.is_not(None), is_time))
+
+
 def siblings(tx: Transaction, run_id: int) -> list[tuple[Experiment, Attempt]]:
     """Return a run's experiments in their order, each with its newest attempt."""
     query = (
@@ -262,7 +274,7 @@ def call_off(tx: Transaction, which: ColumnElement[bool], reason: str, by: str =
     `by` is the person who wants it; empty where nobody does, but the reason for them is gone.
     """
     attempts = select(Attempt.id).join(Experiment).where(which)
-    asked = tx.scalars(attempts.where(Attempt.state.not_in(_FINAL), Attempt.cancel_reason.is_(None))).all()
+    asked = tx.scalars(attempts.where(UNDER_WAY, Attempt.cancel_reason.is_(None))).all()
     for attempt_id in asked:
         change(tx, attempt_id, cancel_reason=reason, cancelled_by=by)
     return len(asked)

@@ -22,6 +22,7 @@ from bot.core.report import (
     HeldFacts,
     ImageFacts,
     ModelFacts,
+    PlaceFacts,
     PortFacts,
     PullFacts,
     PullLine,
@@ -244,7 +245,7 @@ def _run(tx: Transaction, run: Run, context: _Context) -> RunFacts:
     def facts_of(row: Experiment) -> ExperimentFacts:
         attempt = newest.get(row.id)
         asked = asked_of(context.asked, run.workflow, row.step)
-        if attempt is None or attempt.kept_at is None:
+        if attempt is None or attempt.kept_at is None or attempt.retry_at is not None:
             return experiment_facts(tx, run, row, attempt, context.is_pull, context.around, asked)
         # Its end, its metrics and what it left have been written down. People may yet close its page.
         key = (attempt.backend_id, attempt.kept_at, row.view_token, context.is_pull, context.around, asked)
@@ -354,6 +355,9 @@ def _tried(
         settings=attempt.settings,
         params=comparisons.plain(experiment.params),
         variables={**base.variables, **attempt.settings},
+        places=tuple(PlaceFacts(**place) for place in attempt.facts.get("places", ())),
+        retry=attempt.retry,
+        retry_at=attempt.retry_at,
     )
 
 

@@ -157,7 +157,7 @@ class AttemptPage:
 
     `timeout` is in seconds; `problems` are what the metrics reader could not read. `facts` are what the backend found
     out, `ports` what can be looked at now, `archive` where artifacts and model were put, `removed_at` when they were
-    removed from this machine.
+    removed from this machine. `retry_at` is when the platform tries again, None when this end stands.
     """
 
     number: int
@@ -187,6 +187,7 @@ class AttemptPage:
     model: ModelLine | None
     archive: str | None
     removed_at: int | None
+    retry_at: int | None
 
 
 @dataclass(frozen=True)
@@ -310,7 +311,7 @@ def _attempt(tx: Transaction, experiment: Experiment, attempt: Attempt, is_pull:
         number=attempt.number,
         backend_id=attempt.backend_id,
         is_launched=attempt.handle is not None,
-        is_over=State(attempt.state).is_final and attempt.metrics_read_at is not None,
+        is_over=State(attempt.state).is_final and attempt.metrics_read_at is not None and attempt.retry_at is None,
         state=State(attempt.state),
         reason=attempt.reason,
         host=attempt.host,
@@ -334,6 +335,7 @@ def _attempt(tx: Transaction, experiment: Experiment, attempt: Attempt, is_pull:
         model=models.of_attempt(tx, attempt.id),
         archive=attempt.archive,
         removed_at=attempt.removed_at,
+        retry_at=attempt.retry_at,
     )
 
 

@@ -5,13 +5,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, or_, select, update
 
-from bot.core.states import FINAL
 from bot.store import commits
 from bot.store.database import Transaction
-from bot.store.experiments import call_off, new_public_id
+from bot.store.experiments import UNDER_WAY, call_off, new_public_id
 from bot.store.schema import Attempt, Commit, Experiment, Pull, PullHead, Run, RunTrigger
 
-_FINAL = tuple(str(state) for state in FINAL)
 TRUSTED, APPROVED, REVOKED = "trusted", "approved", "revoked"
 
 
@@ -148,7 +146,7 @@ def _in_turn(tx: Transaction, run: Run) -> list[tuple[Run, int]]:
         .join(Experiment, Experiment.run_id == Run.id)
         .join(Attempt, Attempt.experiment_id == Experiment.id)
         .where(Run.repository_id == run.repository_id, Run.id != run.id, Run.concurrency.is_not(None))
-        .where(Attempt.state.not_in(_FINAL))
+        .where(UNDER_WAY)
         .order_by(Attempt.id)
     )
     group = run.concurrency["group"]

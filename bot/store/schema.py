@@ -254,6 +254,8 @@ class Attempt(Base):
     `kept_at` is when its model was recorded and its artifacts archived, `removed_at` when its files were swept away.
     `cancelled_by` is the person who stopped it, empty where only the reason for it was gone.
     `author` caused it; `cause` says how (an event, a re-run, a command, a retry); `settings` were given in a command.
+    `retry` counts how often the platform has repeated the experiment by itself since somebody asked for it; `retry_at`
+    is when it is to be repeated again: until then this end has concluded nothing.
     """
 
     __tablename__ = "attempts"
@@ -262,6 +264,7 @@ class Attempt(Base):
         Index("attempts_by_state", "state"),
         Index("attempts_by_metrics", "metrics_read_at"),
         Index("attempts_by_keeping", "kept_at"),
+        Index("attempts_by_retry", "retry_at"),
     )
 
     id: Mapped[int] = _id()
@@ -297,6 +300,8 @@ class Attempt(Base):
     author: Mapped[str] = mapped_column(String(110), default="")
     cause: Mapped[str] = mapped_column(String(16), default="event")
     settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    retry: Mapped[int] = mapped_column(default=0)
+    retry_at: Mapped[int | None]
     created_at: Mapped[int]
 
 
@@ -410,8 +415,9 @@ class Check(Base):
 
     `healed` counts how often GitHub showed something else than it was told and was told again.
 
-    The row's id is the check run's `external_id`. `sending_at` is set before the request that creates it leaves and
-    cleared by its answer: after a crash in between, GitHub is asked before anything is created again.
+    The row's id is the check run's `external_id`. `sending_at` is set before a request leaves that must not be repeated
+    (it creates the check, or adds annotations) and cleared by its answer: after a crash in between, GitHub is asked
+    first what is there. `told_annotations` is how many of the view's annotations GitHub has: it only ever adds them.
     `told_final` is set before a completed view leaves: what may have arrived is never opened again.
     `refused` says why GitHub does not take the desired view, `refused_at` since when it does not let us in at all.
     """
@@ -433,6 +439,7 @@ class Check(Base):
     told_hash: Mapped[str | None] = mapped_column(String(64))
     told_headline: Mapped[str | None] = mapped_column(Text)
     told_final: Mapped[bool] = mapped_column(default=False)
+    told_annotations: Mapped[int] = mapped_column(default=0)
     told_at: Mapped[int | None]
     is_pending: Mapped[bool] = mapped_column(default=True)
     sending_at: Mapped[int | None]

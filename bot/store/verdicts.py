@@ -56,7 +56,8 @@ def gate_results(
     """Return the verdicts of an experiment's gates as they stand, its own in their order, then those it lacks."""
     outcome, documents, problems = Outcome(State.CREATED), dict[str, Any](), list[Any]()
     if attempt is not None:
-        state = State(attempt.state)
+        # What is to be repeated has not ended yet.
+        state = State(attempt.state) if attempt.retry_at is None else State.PENDING
         # What a run left is read after its end: until then nothing is known of its metrics.
         is_read = attempt.metrics_read_at is not None or state is not State.STOPPED
         outcome = Outcome(state if is_read else State.NETWORK_TEARDOWN, attempt.reason)

@@ -5,8 +5,9 @@ more than this station. A running attempt is read every few seconds, a finished 
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from bot.backends.base import Backend, Mode, from_json
 from bot.clock import MINUTE, SECOND, Clock
@@ -18,13 +19,14 @@ from bot.metrics.reader import MetricsReader
 from bot.store import commits, experiments, metrics
 from bot.store.database import Database
 from bot.store.experiments import Placed
-from bot.store.schema import Task
+from bot.store.schema import Attempt, Task
 from bot.store.searches import aim_of, best_trial
 from bot.store.secrets import known
 from bot.store.verdicts import gates_of
 from bot.vault import Vault
 from bot.worker.each import Each
 from bot.worker.findings import Findings, look, look_at_trial
+from bot.worker.places import is_culprit, places
 
 _EVERY = 5 * SECOND
 _PATIENCE = 30 * MINUTE
@@ -122,21 +124,23 @@ class Collect:
         if gets_on:
             found = replace(found, problems=(*found.problems, "there was more than could be read in time"))
         found = self._with_best_trial(placed, found, masker)
-        tails = self._log_tails(placed, masker) if was_launched else {}
+        tasks = self._tasks(attempt) if was_launched else []
+        tails = {task.id: self._log_tail(placed, task, masker) for task in tasks}
+        more = {"remarks": found.remarks, "places": self._places(attempt, tasks, tails, masker)}
         report = self._report(attempt.backend_id) if was_launched else None
         with self._database.write() as tx:
             metrics.put_documents(tx, attempt.id, found.documents)
         picture = self._picture(placed)
         with self._database.write() as tx:
-            for (role, index), tail in tails.items():
-                experiments.see_task(tx, attempt.id, role, index, log_tail=tail)
+            for task in tasks:
+                experiments.see_task(tx, attempt.id, task.role, task.index, log_tail=tails[task.id])
             experiments.change(
                 tx,
                 attempt.id,
                 metrics_read_at=self._clock.now(),
                 metrics_cursor=found.cursor,
                 metrics_problems=list(found.problems),
-                facts={**attempt.facts, **({"remarks": found.remarks} if found.remarks else {})},
+                facts={**attempt.facts, **{name: value for name, value in more.items() if value}},
                 log_tail=next(iter(tails.values()), ""),
                 report=None if report is None else masker.mask(report),
                 picture=picture,
@@ -188,12 +192,21 @@ class Collect:
             experiments.change(tx, placed.attempt.id, **values)
             commits.touch(tx, placed.commit.id)
 
-    def _log_tails(self, placed: Placed, masker: Masker) -> dict[tuple[str, int], str]:
-        """Return the ends of the tasks' logs, that of the one that failed first: it says why."""
+    def _tasks(self, attempt: Attempt) -> list[Task]:
+        """Return the tasks whose logs are looked at, the one that failed first before all others: it says why."""
         with self._database.read() as tx:
-            tasks = experiments.tasks(tx, placed.attempt.id)
-        ordered = sorted(tasks, key=lambda task: task.state != State.FAILED)[:_MOST_LOGS]
-        return {(task.role, task.index): self._log_tail(placed, task, masker) for task in ordered}
+            tasks = experiments.tasks(tx, attempt.id)
+        return sorted(tasks, key=lambda task: (not is_culprit(attempt, task), task.state != State.FAILED))[:_MOST_LOGS]
+
+    def _places(
+        self, attempt: Attempt, tasks: Sequence[Task], tails: Mapping[int, str], masker: Masker
+    ) -> list[dict[str, Any]]:
+        """Return where in the commit it failed. What cannot be found out is not worth a verdict that does not come."""
+        try:
+            return places(attempt, [(task, tails[task.id]) for task in tasks], masker)
+        except Exception:
+            _log.exception("where %s failed was not found out", attempt.backend_id)
+            return []
 
     def _log_tail(self, placed: Placed, task: Task, masker: Masker) -> str:
         chunk = self._backend.logs(placed.attempt.backend_id, f"{task.role}-{task.index}", -_LOG_TAIL, _LOG_TAIL)

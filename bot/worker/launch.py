@@ -30,6 +30,7 @@ from bot.store.secrets import SecretsUnavailable, reveal
 from bot.vault import Vault
 from bot.worker.each import Each
 from bot.worker.fetching import Fetching, Wanted
+from bot.worker.workload import repetition
 
 _LONGEST_WAIT = 5 * MINUTE
 _PATIENCE = 1 * HOUR
@@ -60,10 +61,24 @@ class Launch:
 
     def tick(self) -> bool:
         self._fetching.look()
+        self._repeat()
         self._cancel()
         self._queue()
         self._start()
         return False
+
+    def _repeat(self) -> None:
+        """Make the next attempt where the platform broke the last one. One that nobody wants any more is cancelled."""
+        with self._database.read() as tx:
+            due = experiments.due_again(tx, self._clock.now())
+        self._each.do(due, lambda placed: f"repeating {placed.attempt.backend_id}", self._repeat_one)
+
+    def _repeat_one(self, placed: Placed) -> None:
+        with self._database.write() as tx:
+            last = experiments.newest_attempt(tx, placed.experiment.id)
+            if last is not None and last.retry_at is not None:  # nobody made another meanwhile
+                experiments.add_attempt(tx, repetition(last, self._clock.now()))
+                commits.touch(tx, placed.commit.id)
 
     def _cancel(self) -> None:
         """Pass on every end that was asked for."""
@@ -93,7 +108,7 @@ class Launch:
                 for experiment, attempt in ways[placed.run.id]
                 if experiment.position < placed.experiment.position
             ]
-            ended = [(e, State(a.state)) for e, a in before if State(a.state).is_final]
+            ended = [(e, State(a.state)) for e, a in before if State(a.state).is_final and a.retry_at is None]
             broken = next((e.step for e, state in ended if state is not State.STOPPED), None)
             if broken is not None:
                 self._observe(placed.attempt.id, State.CANCELLED, f"not started: the step `{broken}` did not succeed")

@@ -1,8 +1,9 @@
 """GitHub is told what it should show: one writer for each installation, the most urgent first.
 
-Before a request that creates something leaves, the row says so (`sending_at`); its answer takes that away. A row that
-still says so had no answer: GitHub is then asked for the check's external id, or the comment's marker, first. Not at
-once: the request may still be on its way, and what is not there yet would be created twice.
+Before a request that adds something leaves (a check, its annotations, a comment), the row says so (`sending_at`); its
+answer takes that away. A row that still says so had no answer: GitHub is then asked first what is there, by the check's
+external id, by how many annotations it has, by the comment's marker. Not at once: the request may still be on its way,
+and what is not there yet would be added twice.
 """
 
 import logging
@@ -10,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from bot.clock import DAY, HOUR, MINUTE, SECOND, Clock
 from bot.core.report import CheckView
@@ -33,6 +35,7 @@ _SHUT_OUT = frozenset({403, 404, 410, 451})
 _SHUT_OUT_PAUSE, _LONGEST_PAUSE, _PATIENCE = 10 * MINUTE, 6 * HOUR, 3 * DAY
 _REST, _ANOTHER_TRY = 5 * MINUTE, 5 * SECOND
 _MOST_HEALED = 1
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
@@ -155,20 +158,32 @@ class Teller:
         write = to_wire(view) if check.refused is None else bare(view, check.refused)
         if check.is_final and not check.told_final:
             self._change(check.id, told_final=True)
-        github_id = check.github_id
+        github_id, annotations = check.github_id, len(write.annotations)
         if github_id is None and check.sending_at is not None:
             github_id = self._forge.find_check(repo, sha, check.name, str(check.id))
         if github_id is None:
-            github_id = self._create(check, lambda: self._forge.create_check(repo, sha, write, str(check.id)))
+            github_id = self._once(check, lambda: self._forge.create_check(repo, sha, write, str(check.id)))
         else:
-            self._forge.update_check(repo, github_id, write)
+            annotations = self._update_check(check, repo, github_id, write)
         with self._database.write() as tx:
-            checks.told(tx, check, github_id, self._clock.now())
+            checks.told(tx, check, github_id, self._clock.now(), annotations)
 
-    def _create(self, check: Check, create: Callable[[], int]) -> int:
+    def _update_check(self, check: Check, repo: Repo, github_id: int, write: CheckWrite) -> int:
+        """Make GitHub's check like `write`, with the annotations that it lacks; return how many it has then."""
+        # Where the last request had no answer, GitHub is asked.
+        is_known = check.sending_at is None
+        there = check.told_annotations if is_known else self._forge.count_annotations(repo, github_id)
+        if there >= len(write.annotations):
+            self._forge.update_check(repo, github_id, write)
+            return there
+        self._once(check, lambda: self._forge.update_check(repo, github_id, write, annotations_from=there))
+        return len(write.annotations)
+
+    def _once(self, check: Check, send: Callable[[], T]) -> T:
+        """Send what must not be sent twice: the row says that it is on its way, until there is an answer."""
         self._change(check.id, sending_at=self._clock.now())
         try:
-            return create()
+            return send()
         except Retry as trouble:
             if not trouble.maybe_written:
                 self._change(check.id, sending_at=None)

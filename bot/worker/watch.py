@@ -79,7 +79,7 @@ class Watch:
         """A backend that does not know what it was given has lost it, unless it just cannot see it for a moment."""
         since = self._unknown_since.setdefault(attempt.backend_id, self._clock.now())
         if self._clock.now() - since >= _LOST_AFTER:
-            self._end(attempt, "the backend lost this attempt")
+            self._end(attempt, "the backend lost this attempt", may_retry=True)
 
     def _end_overdue(self) -> None:
         with self._database.read() as tx:
@@ -98,10 +98,10 @@ class Watch:
         with self._database.write() as tx:
             experiments.change(tx, attempt.id, cancel_sent_at=now, deadline=now + _TIME_TO_GO)
 
-    def _end(self, attempt: Attempt, reason: str) -> None:
+    def _end(self, attempt: Attempt, reason: str, *, may_retry: bool = False) -> None:
         _log.warning("attempt %s: %s", attempt.backend_id, reason)
         with self._database.write() as tx:
-            experiments.observe(tx, attempt.id, [Observation(State.ERROR, self._clock.now(), reason)])
+            experiments.observe(tx, attempt.id, [Observation(State.ERROR, self._clock.now(), reason, may_retry)])
 
     def _forget(self, active: Iterable[str]) -> None:
         self._written = {key: report for key, report in self._written.items() if key in active}

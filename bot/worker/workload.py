@@ -1,11 +1,23 @@
 """From a step of a config to rows: what an experiment is, and the frozen spec of an attempt at it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from bot.backends.base import AttemptSpec, Capabilities, Code, Fetch, Image, Machine, Mode, Opening, TaskGroup, to_json
+from bot.backends.base import (
+    AttemptSpec,
+    Capabilities,
+    Code,
+    Fetch,
+    Image,
+    Machine,
+    Mode,
+    Opening,
+    TaskGroup,
+    from_json,
+    to_json,
+)
 from bot.backends.machines import Machines, UnknownMachine
 from bot.backends.references import Reference, ReferenceMalformed
 from bot.backends.sandbox import PathRefused, artifacts_path
@@ -293,6 +305,22 @@ def _whose_limits(grants: Grants) -> str:
     if grants.is_trusted:
         return "the default branch's config sets `limits`"
     return "code from outside may use what the default branch's config uses itself"
+
+
+def repetition(attempt: Attempt, now: int) -> Attempt:
+    """Return a new row for another attempt with the same spec, where the platform broke this one.
+
+    An end that was asked for meanwhile is asked for of this one, too.
+    """
+    number, spec = attempt.number + 1, from_json(attempt.spec)
+    run_dir = Path(spec.run_dir).with_name(str(number))
+    backend_id = f"{spec.id.rpartition('-')[0]}-{number}"
+    row = Attempt(experiment_id=attempt.experiment_id, number=number, backend_id=backend_id, created_at=now)
+    env = {**spec.env, "PS_JOB_ID": backend_id}
+    row.spec = to_json(replace(spec, id=backend_id, run_dir=str(run_dir), env=env, gpus=()))
+    row.retry, row.cancel_reason, row.cancelled_by = attempt.retry + 1, attempt.cancel_reason, attempt.cancelled_by
+    row.cause, row.author, row.settings = attempt.cause, attempt.author, attempt.settings
+    return row
 
 
 def _mode(params: AnyParams) -> Mode:

@@ -63,11 +63,13 @@ class BackendContract:
         assert report.tasks[0].exit_code == code
         assert report.seen[-1].state is (State.FAILED if code else State.STOPPED)
         assert report.seen[-1].reason == reason
+        assert not report.seen[-1].may_retry
 
     def test_a_commit_that_is_not_there_is_the_platforms_error(self, lab: Lab) -> None:
         report = lab.run("true", code=replace(lab.code, sha="1234567890" * 4))
         assert report.seen[-1].state is State.ERROR
         assert "could not be checked out" in report.seen[-1].reason
+        assert report.seen[-1].may_retry
         assert State.RUNNING not in [o.state for o in report.seen]
 
     def test_a_working_directory_that_is_not_there_is_the_users_failure(self, lab: Lab) -> None:

@@ -42,6 +42,12 @@ def test_what_was_written_is_read(path: Path, clock: ManualClock) -> None:
     assert (story.is_started, story.is_over, story.facts) == (True, True, {"ports": {"1": 2}})
 
 
+def test_an_error_that_may_not_come_again_says_so(path: Path, clock: ManualClock) -> None:
+    Journal(path, clock).see(State.ERROR, "the machine was restarted", may_retry=True)
+    [seen] = read(path).seen
+    assert seen.may_retry
+
+
 def test_what_is_waited_for_is_past_with_the_next_state(path: Path, clock: ManualClock) -> None:
     journal = Journal(path, clock)
     journal.note(progress="half of it")

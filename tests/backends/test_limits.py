@@ -14,6 +14,7 @@ from bot.backends.base import BackendUnavailable
 from bot.backends.limits import Cage, Limits, Means, find, sweep
 from bot.backends.sandbox import Sandbox
 from bot.clock import SystemClock
+from bot.core.report.causes import limit
 from tests.backends.lab import eventually, processes_with
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
@@ -134,10 +135,12 @@ def test_a_memory_bomb_ends(tasks: Tasks) -> None:
         task.process.wait(10)
         assert task.cage.was_out_of_memory()
         assert task.cage.out_of_memory.endswith("killed by the kernel, for it needed more than the 256 MB of `small`")
+        assert limit(task.cage.out_of_memory) == "memory limit 256 MB"
         assert task.cage.peak_memory() == 256 << 20
     else:
         assert verdict is not None
         assert verdict.endswith("MB of memory used, more than the 256 MB of `small`")
+        assert limit(verdict) == "memory limit 256 MB"
         assert task.cage.peak_memory() > 256 << 20
     task.end()
     assert task.cage.was_out_of_memory() is bool(tasks.means.memory)
@@ -160,7 +163,9 @@ def test_a_file_that_is_read_is_not_memory_that_is_used(tasks: Tasks) -> None:
 
 def test_a_fork_bomb_ends(tasks: Tasks) -> None:
     task = tasks.start("bomb() { bomb & bomb & sleep 20; }; bomb 2>/dev/null; sleep 20")
-    assert task.watch() == "more than the 50 processes and threads of `small`"
+    verdict = task.watch()
+    assert verdict == "more than the 50 processes and threads of `small`"
+    assert limit(verdict) == "limit of 50 processes and threads"
 
 
 def test_threads_count_as_processes(tasks: Tasks) -> None:
@@ -190,6 +195,7 @@ def test_a_disk_that_is_filled_ends_the_run(watched: Tasks, fill: str) -> None:
     verdict = watched.start(f"{fill}; sleep 30").watch()
     assert verdict is not None
     assert verdict.endswith("MB written, more than the 64 MB of `small`")
+    assert limit(verdict) == "disk limit 64 MB"
 
 
 def test_no_single_file_gets_beyond_the_disk(watched: Tasks) -> None:

@@ -112,6 +112,7 @@ def test_a_killed_supervisor_is_an_error_and_leaves_nobody(lab: Lab) -> None:
     report = lab.end_of(attempt_id)
     assert report.seen[-1].state is State.ERROR
     assert report.seen[-1].reason == "its supervisor died; all its processes were ended"
+    assert report.seen[-1].may_retry
     assert processes_with("7101") == []
     assert lab.make().poll([attempt_id]) == {attempt_id: report}
     assert not (Path(journal(lab, attempt_id)).parents[1] / "workspace").exists()
@@ -131,6 +132,7 @@ def test_a_supervisor_that_is_told_to_end_takes_its_run_along(lab: Lab) -> None:
     report = lab.end_of(attempt_id)
     assert report.seen[-1].state is State.ERROR
     assert "SIGTERM" in report.seen[-1].reason
+    assert report.seen[-1].may_retry
     assert processes_with("7103") == []
 
 
@@ -245,6 +247,7 @@ def test_a_journal_of_a_newer_format_is_refused_with_a_sentence(bare: Lab) -> No
     (seen,) = bare.make().poll([report.id])[report.id].seen
     assert seen.state is State.ERROR
     assert "format 3, this version knows 2" in seen.reason
+    assert not seen.may_retry, "it may still be running"
 
 
 def test_unknown_words_of_the_same_format_are_passed_over(bare: Lab) -> None:

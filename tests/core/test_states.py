@@ -37,6 +37,13 @@ def test_states_that_nobody_saw_are_filled_in_so_that_the_rows_tell_a_whole_stor
     assert [step.reason for step in steps] == ["", "", "", "", "exit code 0"]
 
 
+def test_only_the_end_itself_says_that_it_may_be_tried_again() -> None:
+    steps = advance(State.NETWORK_SETUP, [Observation(State.ERROR, 9, "lost", may_retry=True)])
+    assert [step.may_retry for step in steps] == [True]
+    steps = advance(State.PENDING, [Observation(State.RUNNING, 9), Observation(State.ERROR, 9, "lost", may_retry=True)])
+    assert [step.may_retry for step in steps] == [False] * 4 + [True]
+
+
 def test_a_run_that_fails_is_torn_down_first() -> None:
     steps = advance(State.RUNNING, [Observation(State.FAILED, 5, "exit code 3")])
 

@@ -51,6 +51,7 @@ def comment(number: int, body: str, login: str, kind: str = "User", via: int | N
 VERBS: dict[str, Callable[[Forge], Any]] = {
     "create_check": lambda forge: forge.create_check(REPO, SHA, QUEUED, "42"),
     "update_check": lambda forge: forge.update_check(REPO, 11, QUEUED),
+    "count_annotations": lambda forge: forge.count_annotations(REPO, 11),
     "find_check": lambda forge: forge.find_check(REPO, SHA, QUEUED.name, "42"),
     "create_comment": lambda forge: forge.create_comment(REPO, 5, "hello"),
     "update_comment": lambda forge: forge.update_comment(REPO, 5, 21, "hello"),

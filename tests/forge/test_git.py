@@ -19,6 +19,7 @@ from bot.forge.git import (
     GitError,
     NotARegularFile,
     RepositoryId,
+    read_local,
 )
 from tests.forge.git_server import Author, GitServer, serve
 
@@ -237,6 +238,30 @@ def test_the_code_is_whole_and_needs_no_server_any_more(cache: GitCache, author:
     assert cache.fetch_code(REPOSITORY, sha, None) == directory
     archive = subprocess.run(["git", f"--git-dir={directory}", "archive", sha], check=True, capture_output=True).stdout
     assert b"print(299)" in archive
+
+
+def test_a_file_of_whole_code_is_read_where_it_lies(cache: GitCache, author: Author, server: GitServer) -> None:
+    sha = author.commit({"train.py": "print(1)", "big.bin": "x" * 100})
+    cache.fetch_code(REPOSITORY, sha, None)
+    server.requests.clear()
+    directory = cache.directory(REPOSITORY)
+    assert read_local(directory, sha, "train.py", 100) == b"print(1)"
+    with pytest.raises(FileTooLarge):
+        read_local(directory, sha, "big.bin", 99)
+    with pytest.raises(FileAbsent):
+        read_local(directory, sha, "absent.py", 100)
+    assert server.requests == []
+
+
+def test_what_is_not_here_is_not_fetched_for_a_look(cache: GitCache, author: Author, server: GitServer) -> None:
+    sha = author.commit({"train.py": "print(1)"})
+    cache.fetch_commit(REPOSITORY, sha, None)
+    server.requests.clear()
+    with pytest.raises(GitError, match="not here"):
+        read_local(cache.directory(REPOSITORY), sha, "train.py", 100)
+    with pytest.raises(GitError):
+        read_local(cache.directory(REPOSITORY), UNKNOWN, "train.py", 100)
+    assert server.requests == []
 
 
 def test_code_of_a_second_commit_brings_only_what_is_new(cache: GitCache, author: Author) -> None:

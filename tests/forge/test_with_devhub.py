@@ -1,6 +1,7 @@
 """The forge against devhub, a GitHub that enforces GitHub's rules: the same verbs, answered by somebody who objects."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,23 @@ def test_seventy_annotations_arrive_once_each(
 
     told = hub.check(project, sha, "experiments").annotations
     assert [annotation["message"] for annotation in told] == [f"problem {n}" for n in range(70)]
+
+
+def test_annotations_whose_answer_was_lost_can_be_counted(
+    hub: DevHub, sha: str, repo: Repo, app: Forge, clock: ManualClock
+) -> None:
+    """Sent again they would be there twice."""
+    failed = replace(PASSED, conclusion=Conclusion.FAILURE, annotations=(Annotation("train.py", 1, 1, "here"),))
+    check_id = app.create_check(repo, sha, QUEUED, "7")
+    assert app.count_annotations(repo, check_id) == 0
+    hub.faults.fail_next("PATCH", r"/check-runs/\d+$", status=502, after_write=True)
+
+    with pytest.raises(Retry) as caught:
+        app.update_check(repo, check_id, failed, annotations_from=0)
+    clock.advance(caught.value.after)
+
+    assert caught.value.maybe_written
+    assert app.count_annotations(repo, check_id) == 1
 
 
 def test_what_github_refuses_is_refused_with_its_words(hub: DevHub, sha: str, repo: Repo, app: Forge) -> None:

@@ -86,7 +86,7 @@ class World:
         if any(delivery.guid not in answered for delivery in self.hub.deliveries):
             return False
         with self.bot.reading() as tx:
-            is_quiet = not checks.pending(tx) and deliveries.count_waiting(tx) == 0
+            is_quiet = not checks.due(tx) and deliveries.count_waiting(tx) == 0
         shown = [run for repository, sha in self.commits for run in self.hub.checks(repository, sha)]
         is_shown = len(shown) == len(NAMES) * len(self.commits) and all(run.status == "completed" for run in shown)
         return is_quiet and is_shown and all(pull.comments for pull in self.pulls)
@@ -144,7 +144,7 @@ def test_a_creation_that_outlives_its_worker_is_waited_for(world: World) -> None
 
 def is_being_created(world: World) -> bool:
     with world.bot.reading() as tx:
-        return any(one.check.sending_at is not None for one in checks.pending(tx))
+        return any(one.sending_at is not None for one in checks.due(tx))
 
 
 def nothing_is_shown_twice(world: World) -> None:

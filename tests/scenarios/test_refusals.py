@@ -52,6 +52,7 @@ def test_a_verdict_whose_words_github_does_not_take_is_told_without_them(road: R
     road.hub.faults.fail_next("PATCH", UPDATE, status=422, times=3)
     backend.succeed(backend.submissions[0])
     road.wait(1)
+    road.wait(10)
 
     assert road.shown(repository, sha)["train / fit"] == ("completed", "success")
     assert road.shown(repository, sha)["experiments"] == ("completed", "failure")
@@ -63,10 +64,10 @@ def test_a_view_that_was_refused_does_not_silence_the_next_one(road: Road, backe
     road.settle()
     road.hub.faults.fail_next("PATCH", UPDATE, status=422, times=2)  # with its words and without
     backend.begin(backend.submissions[0])
-    road.wait(1)
+    road.wait(10)
 
     backend.succeed(backend.submissions[0])
-    road.wait(1)
+    road.wait(10)
     assert road.shown(repository, sha)["train / fit"] == ("completed", "success")
     assert road.hub.check(repository, sha, "train / fit").output.text
 

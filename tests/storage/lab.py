@@ -54,8 +54,12 @@ class Said:
 
     @property
     def error(self) -> str:
-        assert list(self.lines[-1]) == ["error"], self.raw
+        assert list(self.lines[-1]) == ["error", "may_retry"], self.raw
         return str(self.lines[-1]["error"])
+
+    @property
+    def may_retry(self) -> bool:
+        return self.lines[-1].get("may_retry") is True
 
 
 @dataclass

@@ -225,6 +225,7 @@ def test_a_server_that_is_away_is_no_fault_of_the_user(lab: Lab) -> None:
     lab.endpoint_url = "http://127.0.0.1:1"
     said = lab.outcome({"uri": "s3://data/train.bin", "name": "mnist"})
     assert said.error == "dataset mnist: the S3 server does not answer (EndpointConnectionError)"
+    assert said.may_retry, "it may be back the next time"
 
 
 def test_nobody_listening_any_more_ends_it(lab: Lab, bucket: Bucket, moto: str) -> None:
@@ -256,5 +257,6 @@ def test_without_boto3_it_says_what_to_install(lab: Lab) -> None:
     # -S: no site-packages, so no boto3.
     command = [sys.executable, "-S", "-P", "-m", "bot.storage.fetch"]
     done = subprocess.run(command, input=request, capture_output=True, env=ENVIRONMENT, check=True)
-    sentence = json.loads(done.stdout)["error"]
-    assert sentence.endswith("pip install 'experiment-ci[s3]'")
+    said = json.loads(done.stdout)
+    assert said["error"].endswith("pip install 'experiment-ci[s3]'")
+    assert said["may_retry"] is False

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from bot.core.states import WAY, State
+from bot.core.states import WAY, Observation, State
 from bot.store import experiments
 from bot.store.schema import Attempt, Experiment
 from tests.web.stage import LOGIN, Stage, address, gate
@@ -51,6 +51,20 @@ def test_a_finished_experiment_tells_its_whole_story(stage: Stage, experiment: E
     assert "https://github.example/octocat/Hello-World/commit/0123456789abcdef" in page
     assert "<polyline" in page
     assert "data-live" not in page
+
+
+def test_a_page_goes_on_while_the_platform_is_to_try_again(
+    stage: Stage, experiment: Experiment, attempt: Attempt
+) -> None:
+    now = stage.clock.now()
+    with stage.database.write() as tx:
+        end = Observation(State.ERROR, now, "the backend lost this attempt", may_retry=True)
+        experiments.observe(tx, attempt.id, [end])
+        experiments.change(tx, attempt.id, metrics_read_at=now)
+    page = page_of(stage, experiment)
+    assert "The platform tries again by itself at" in page
+    assert "not evaluated" not in page
+    assert "data-live" in page
 
 
 def test_the_environment_of_the_run_is_not_shown(stage: Stage, experiment: Experiment, attempt: Attempt) -> None:

@@ -1,9 +1,6 @@
 """The check runs that a commit should have, each with every word of it."""
 
-from collections.abc import Iterator
-
-from bot.core.config.problems import Problem
-from bot.core.report import overview
+from bot.core.report import annotations, overview
 from bot.core.report.causes import last_words
 from bot.core.report.facts import CommitFacts
 from bot.core.report.matrix import Matrix, MatrixGate
@@ -23,8 +20,7 @@ from bot.core.report.views import (
     digest,
 )
 from bot.core.states import State
-from bot.core.text import fit, prose
-from bot.core.text import name as one_line
+from bot.core.text import fit
 
 RERUN_FAILED = Action("Re-run failed", "Try again what failed on this commit", "rerun-failed")
 COMPARE = Action("Compare", "Show the metrics beside the base's", "compare")
@@ -69,7 +65,7 @@ def _roll_up(seen: Overview, renderer: Renderer) -> CheckView:
             has_usual=_has_usual(seen.commit),
         ),
         actions=_actions(seen),
-        annotations=_annotations(seen.commit),
+        remarks=annotations.of_config([*seen.commit.errors, *seen.commit.warnings]),
         details_url=seen.commit.details_url,
         completed_at=max((end for end in ends if end is not None), default=None),
     )
@@ -87,6 +83,7 @@ def _experiment(seen: Overview, part: Part, name: str, renderer: Renderer) -> Ch
         summary=renderer.markdown("experiment.summary", **context),
         text=None if part.has_nothing else renderer.markdown("experiment.text", **context),
         actions=_actions(seen),
+        remarks=annotations.of_failures([part]),
         details_url=x.details_url,
         started_at=x.entered(State.PROVISIONING),
         completed_at=x.ended_at,
@@ -111,6 +108,8 @@ def _matrix(seen: Overview, matrix: Matrix, name: str, renderer: Renderer) -> Ch
         summary=renderer.markdown("matrix.summary", **context),
         text=None if matrix.is_skipped else renderer.markdown("matrix.text", **context),
         actions=_actions(seen),
+        # GitHub only ever adds annotations: they are told when all cells have ended.
+        remarks=annotations.of_failures(matrix.bad if matrix.standing.is_done else ()),
         details_url=matrix.facts.details_url,
         started_at=matrix.started_at,
         completed_at=matrix.ended_at,
@@ -155,7 +154,7 @@ def _view(
     title: str,
     summary: str,
     text: str | None = None,
-    annotations: tuple[Annotation, ...] = (),
+    remarks: tuple[Annotation, ...] = (),
     actions: tuple[Action, ...] = (),
     details_url: str | None = None,
     started_at: int | None = None,
@@ -174,7 +173,7 @@ def _view(
         summary=fit(summary, SUMMARY_BYTES),
         text=None if text is None else fit(text, SUMMARY_BYTES),
         headline=digest(f"{standing.status}/{standing.conclusion}/{glance}"),
-        annotations=annotations,
+        annotations=remarks,
         # GitHub shows buttons on completed checks only.
         actions=actions if standing.is_done else (),
         details_url=details_url,
@@ -198,21 +197,3 @@ def _actions(seen: Overview) -> tuple[Action, ...]:
 def _has_usual(commit: CommitFacts) -> bool:
     """Tell whether it is known of anything that would run how long it takes."""
     return commit.held is not None and any(one.usual is not None for one in commit.held.would_run)
-
-
-def _annotations(commit: CommitFacts) -> tuple[Annotation, ...]:
-    """Return a remark for each problem of the config, errors first, as many as one request takes."""
-    return tuple(_annotations_of([*commit.errors, *commit.warnings]))[:ANNOTATIONS]
-
-
-def _annotations_of(problems: list[Problem]) -> Iterator[Annotation]:
-    for problem in problems:
-        is_error = problem.severity == "error"
-        yield Annotation(
-            path=one_line(problem.path),
-            line=problem.line,
-            level="failure" if is_error else "warning",
-            title="Error in the config" if is_error else "Warning about the config",
-            message=prose(f"{problem.message}\n{problem.hint}"),
-            column=problem.column,
-        )

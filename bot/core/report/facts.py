@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from bot.core.config.problems import Problem
 from bot.core.demands import GateChange
@@ -16,12 +17,14 @@ from bot.core.report.pieces import (
     HeldFacts,
     ImageFacts,
     ModelFacts,
+    PlaceFacts,
     PortFacts,
     PullLine,
     RequestFacts,
     TaskFacts,
 )
 from bot.core.report.search import SearchFacts
+from bot.core.retries import TRIES
 from bot.core.series import Series, Source, downsample
 from bot.core.states import Observation, State
 from bot.core.trials import Trial
@@ -76,9 +79,11 @@ class ExperimentFacts:
     isolation were in force, a few words each ("memory 4 GB (cgroup v2)", "network: none"). `peaks` are the highest
     values of the system's metrics by their names (`figures.PEAKS`), memory in bytes. `variables` are those that a
     cell's values stand in, to run it again; never secrets. `settings` are those that a command gave, `params` what its
-    config says of how it runs, in plain words.
+    config says of how it runs, in plain words. `places` are where its tasks failed, the first first.
 
-    `removed_from` is the base branch that has the experiment where the commit does not: it is only a name then.
+    `retry` counts the repetitions that the platform made by itself, and `retry_at` is when the next one is due: until
+    then nothing has concluded. `removed_from` is the base branch that has the experiment where the commit does not: it
+    is only a name then.
     """
 
     public_id: str
@@ -122,6 +127,9 @@ class ExperimentFacts:
     settings: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
     removed_from: str = ""
+    places: tuple[PlaceFacts, ...] = ()
+    retry: int = 0
+    retry_at: int | None = None
 
     @property
     def label(self) -> str:
@@ -150,9 +158,10 @@ class ExperimentFacts:
 
     @property
     def culprit(self) -> TaskFacts | None:
-        """The task that failed first of several, if one did."""
-        failed = [task for task in self.tasks if task.state is State.FAILED]
-        return failed[0] if failed and len(self.tasks) > 1 else None
+        """The task that failed first of several, if one did: the attempt's reason names it."""
+        failed = [task for task in self.tasks if task.state is State.FAILED] if len(self.tasks) > 1 else []
+        named = (task for task in failed if self.reason.startswith(f"{task.name}: "))
+        return next(named, next(iter(failed), None))
 
     @property
     def can_run_alone(self) -> bool:
@@ -176,8 +185,22 @@ class ExperimentFacts:
 
     @property
     def is_over(self) -> bool:
-        """Tell whether nothing about it will change: it ended, and what it left has been read (if it ran at all)."""
-        return self.state.is_final and (self.metrics_read or not self.has_run)
+        """Tell whether nothing about it will change: it ended for good, and what it left has been read (if it ran)."""
+        return self.state.is_final and self.retry_at is None and (self.metrics_read or not self.has_run)
+
+    @property
+    def retry_in(self) -> int:
+        """How long the platform waits before it tries again, in microseconds."""
+        return max(0, (self.retry_at or 0) - (self.ended_at or 0))
+
+    @property
+    def try_number(self) -> int:
+        """Which of the tries that the platform makes by itself this is, or is to be next."""
+        return self.retry + (1 if self.retry_at is None else 2)
+
+    @property
+    def most_tries(self) -> int:
+        return TRIES
 
 
 @dataclass(frozen=True)
@@ -232,6 +255,10 @@ class CommitFacts:
     @property
     def url(self) -> str:
         return f"{self.repository_url}/commit/{self.sha}"
+
+    def line_url(self, place: PlaceFacts) -> str:
+        """Return GitHub's address of a line of this commit."""
+        return f"{self.repository_url}/blob/{self.sha}/{quote(place.path, errors='replace')}#L{place.line}"
 
     @property
     def config_url(self) -> str:

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from bot.core.gates import Gate, GateResult
-from bot.core.report import standing
-from bot.core.report.causes import exception_line, exit_meaning
+from bot.core.report import causes, standing
 from bot.core.report.facts import ExperimentFacts, MetricFacts, RunFacts
 from bot.core.report.figures import peaks
-from bot.core.report.pieces import TaskFacts
+from bot.core.report.pieces import PlaceFacts, TaskFacts
 from bot.core.report.search import SearchView
 from bot.core.report.standing import Standing
 from bot.core.report.tally import Row, cut
@@ -112,18 +111,36 @@ class Part:
         return sum(row.standing.conclusion is Conclusion.SUCCESS for row in self.gates)
 
     @property
-    def exit_meaning(self) -> str:
-        return exit_meaning(self.facts.last_exit)
-
-    @property
-    def exception(self) -> str:
-        return exception_line(self.facts.last_log)
-
-    @property
     def is_users_failure(self) -> bool:
         """Tell whether the user's command failed, so that its log has something to say."""
         failed = self.standing.conclusion in (Conclusion.FAILURE, Conclusion.TIMED_OUT)
         return failed and self.facts.state is State.FAILED
+
+    @property
+    def limit(self) -> str:
+        """The limit for which it was ended, in a few words; empty when it was not."""
+        x = self.facts
+        return causes.limit(x.reason if x.culprit is None else x.culprit.reason) if self.is_users_failure else ""
+
+    @property
+    def cause(self) -> str:
+        """Why its command failed by itself, in a few words; empty when nobody can tell."""
+        x = self.facts
+        if not self.is_users_failure or x.last_exit is None or self.limit:
+            return ""
+        return causes.cause(x.last_exit, x.last_log, "" if self.place is None else self.place.exception)
+
+    @property
+    def places(self) -> tuple[PlaceFacts, ...]:
+        """The lines at which its tasks failed. One that was out of time may have been anywhere."""
+        return self.facts.places if self.standing.conclusion is Conclusion.FAILURE and self.is_users_failure else ()
+
+    @property
+    def place(self) -> PlaceFacts | None:
+        """The line that belongs to the cause."""
+        culprit = self.facts.culprit
+        mine = (place for place in self.places if culprit is None or place.task == culprit.name)
+        return None if self.limit else next(mine, None)
 
     @property
     def tasks(self) -> tuple[tuple[TaskFacts, ...], Safe]:

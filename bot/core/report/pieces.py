@@ -24,6 +24,31 @@ class TaskFacts:
 
 
 @dataclass(frozen=True)
+class PlaceFacts:
+    """Where a task failed: the line of the commit that its traceback leads to. It is there: somebody looked.
+
+    `exception` is the row that names it; `source` is the line as the commit has it.
+    """
+
+    task: str
+    path: str
+    line: int
+    exception: str
+    function: str = ""
+    source: str = ""
+
+    @property
+    def label(self) -> str:
+        """`train.py:88`; of a long path the end."""
+        path = self.path if len(self.path) <= _PATH else f"…{self.path[1 - _PATH :]}"
+        return f"{path}:{self.line}"
+
+
+_PATH = 60
+"""Characters of a path in a line of text."""
+
+
+@dataclass(frozen=True)
 class ImageFacts:
     """The image that the config names. `digest` where it was used; `reason` where it was not ("no podman here")."""
 

@@ -61,7 +61,10 @@ def _done(conclusion: Conclusion) -> Standing:
 
 
 def of_experiment(run: RunFacts, x: ExperimentFacts) -> Standing:
-    """Return how an experiment stands. One that ended is in progress until its last metrics have been read."""
+    """Return how an experiment stands. One that ended is in progress until its last metrics have been read.
+
+    One that the platform repeats by itself stays in progress, too: its check has begun, and nothing was concluded.
+    """
     if (known := _before_all(run)) is not None:
         return known
     if x.not_launchable or x.removed_from:
@@ -69,7 +72,9 @@ def of_experiment(run: RunFacts, x: ExperimentFacts) -> Standing:
     if x.is_over:
         timed_out = x.is_timed_out and x.state is State.FAILED
         return _done(Conclusion.TIMED_OUT if timed_out else _ENDS[x.state])
-    if x.state in (State.CREATED, State.PENDING):
+    if x.retry_at is not None:
+        return Standing(Status.IN_PROGRESS, phase="retrying")
+    if x.state in (State.CREATED, State.PENDING) and not x.retry:
         return Standing(Status.QUEUED)
     return Standing(Status.IN_PROGRESS, phase="running" if x.has_run else "starting")
 

@@ -4,7 +4,15 @@ from dataclasses import replace
 
 from bot.core.config.problems import Problem
 from bot.core.gates import Gate, GateResult, Range, Verdict
-from bot.core.report import CommitFacts, EarlierCommit, ExperimentFacts, MetricFacts, PullFacts, RunFacts
+from bot.core.report import (
+    CommitFacts,
+    EarlierCommit,
+    ExperimentFacts,
+    MetricFacts,
+    PlaceFacts,
+    PullFacts,
+    RunFacts,
+)
 from bot.core.series import Source
 from bot.core.states import SECOND, WAY, Observation, State
 
@@ -35,6 +43,13 @@ Traceback (most recent call last):
   File "/workspace/train.py", line 12, in check
     raise ValueError(f"the loss is {loss}")
 ValueError: the loss is nan
+"""
+
+IMPORTS = """\
+Traceback (most recent call last):
+  File "/workspace/train.py", line 3, in <module>
+    import torch
+ModuleNotFoundError: No module named 'torch'
 """
 
 
@@ -110,6 +125,9 @@ SUCCEEDED = experiment(
 BELOW = replace(SUCCEEDED, gates=(MISSED, LOSS_PASSED), metrics=(replace(ACCURACY, last=0.7134), LOSS), report_md=None)
 UNGATED = replace(SUCCEEDED, gates=(), public_id="01hx3v9k2m7qe", workflow="bench", step="speed", report_md=None)
 SILENT = replace(UNGATED, metrics=(), log_tail="")
+NAN = PlaceFacts(
+    "worker-0", "train.py", 12, "ValueError: the loss is nan", "check", 'raise ValueError(f"the loss is {loss}")'
+)
 BROKEN = experiment(
     State.FAILED,
     exit_code=1,
@@ -117,6 +135,18 @@ BROKEN = experiment(
     gates=(result(GATE_ACCURACY, Verdict.NOT_EVALUATED, None, "not evaluated: the experiment failed: exit code 1"),),
     metrics=(replace(LOSS, last=float("nan"), step=2, values=(2.301, float("nan"))),),
     log_tail=TRACEBACK,
+    places=(NAN,),
+)
+NO_MODULE = experiment(
+    State.FAILED,
+    exit_code=1,
+    gates=BROKEN.gates,
+    log_tail=IMPORTS,
+    places=(
+        PlaceFacts(
+            "worker-0", "train.py", 3, "ModuleNotFoundError: No module named 'torch'", "<module>", "import torch"
+        ),
+    ),
 )
 PLATFORM = experiment(
     State.ERROR,
@@ -124,6 +154,15 @@ PLATFORM = experiment(
     reason="the commit could not be fetched: the disk is full",
     gates=(result(GATE_ACCURACY, Verdict.NOT_EVALUATED, None, "not evaluated: the experiment ended with an error"),),
 )
+RETRYING = replace(
+    PLATFORM,
+    timeline=timeline(*WAY[:6], State.ERROR),
+    reason="its supervisor died when the machine was restarted; all its processes were ended",
+    metrics_read=False,
+    retry_at=BEGIN + round(sum(STAYS[:6]) * SECOND) + 30 * SECOND,
+)
+RETRIED = replace(WAITING, attempt=2, retry=1)
+GIVEN_UP = replace(RETRYING, attempt=3, retry=2, retry_at=None, metrics_read=True)
 SUPERSEDED = experiment(
     State.CANCELLED,
     timeline=timeline(*WAY[:6], State.CANCELLED),
@@ -156,7 +195,8 @@ RUNNING_TOO = replace(RUNNING, public_id="01hx3v9k2m7qg", workflow="large", step
 OVER_LIMIT = experiment(
     State.FAILED,
     peak_memory_mb=4102,
-    reason="4102 MB of memory used, more than the 4096 MB of `small`",
+    exit_code=137,
+    reason="4,102 MB of memory used, more than the 4,096 MB of `small`",
     gates=BROKEN.gates,
     log_tail="loading the data\n",
 )

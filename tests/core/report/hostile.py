@@ -11,6 +11,7 @@ from bot.core.report import (
     ImageFacts,
     MetricFacts,
     ModelFacts,
+    PlaceFacts,
     RunFacts,
     SearchFacts,
     TaskFacts,
@@ -58,6 +59,7 @@ def experiment(weapon: str) -> ExperimentFacts:
         gpu=weapon,
         walls=(weapon, weapon),
         model=ModelFacts(weapon, 3, 4_096, e.SUCCEEDED.details_url),
+        places=(PlaceFacts("worker-0", f"{weapon}.py", 3, f"ValueError: {weapon}", weapon, weapon),),
     )
 
 
@@ -67,7 +69,8 @@ def cluster(weapon: str) -> ExperimentFacts:
         TaskFacts(weapon, State.FAILED, 1, 5, weapon, weapon, f"{weapon}\n```\n</details>\n{weapon}"),
         TaskFacts(f"{weapon}2", State.CANCELLED, None, 5, weapon, weapon, weapon),
     )
-    return replace(experiment(weapon), workflow=f"{weapon}5", variant="", tasks=tasks)
+    place = PlaceFacts(weapon, f"{weapon}.py", 3, weapon, weapon, weapon)
+    return replace(experiment(weapon), workflow=f"{weapon}5", variant="", tasks=tasks, places=(place,))
 
 
 def search(weapon: str, state: State) -> ExperimentFacts:

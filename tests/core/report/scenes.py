@@ -10,6 +10,7 @@ from bot.core.report import (
     ImageFacts,
     MetricFacts,
     ModelFacts,
+    PlaceFacts,
     PortFacts,
     RunFacts,
     SearchFacts,
@@ -54,6 +55,16 @@ DEAD_SERVER = cluster(
     exit_code=1,
     log_tail="waiting for 127.0.0.1:40117\n",
     gates=e.BROKEN.gates,
+    places=(
+        PlaceFacts(
+            "parameter-server-0",
+            "server.py",
+            19,
+            "FileNotFoundError: [Errno 2] No such file or directory: '/storage/initial.npz'",
+            "serve",
+            "weights = load(path)",
+        ),
+    ),
 )
 HOSTS = cluster(
     State.STOPPED,

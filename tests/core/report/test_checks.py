@@ -73,12 +73,12 @@ def test_a_run_that_never_began_has_no_metrics_to_wait_for() -> None:
 def test_the_rollup_waits_for_the_last_one_but_tells_of_trouble_at_once() -> None:
     rollup = views(e.commit(e.BROKEN, e.RUNNING_TOO))[ROLLUP]
     assert rollup.status is Status.IN_PROGRESS
-    assert rollup.title == "1 of 2 experiments finished; train / fit failed: ValueError: the loss is nan"
+    assert rollup.title == "1 of 2 experiments finished; train / fit failed: the loss is NaN at train.py:12"
 
 
 def test_failures_speak_before_cancellations() -> None:
     title = views(e.commit(replace(e.SUPERSEDED, workflow="first"), e.BROKEN))[ROLLUP].title
-    assert "train / fit failed: ValueError: the loss is nan (and 1 more)" in title
+    assert "train / fit failed: the loss is NaN at train.py:12 (and 1 more)" in title
 
 
 def test_a_config_with_errors_has_the_rollup_alone_with_each_error_on_its_line() -> None:

@@ -1,9 +1,10 @@
 """Facts that are made of other facts."""
 
-from bot.core.report import metrics_of
+from bot.core.report import TaskFacts, metrics_of
 from bot.core.report.names import Names
 from bot.core.report.overview import of_commit
 from bot.core.series import Point, Series, Source
+from bot.core.states import State
 from tests.core.report import examples as e
 
 
@@ -40,3 +41,12 @@ def test_names_that_read_alike_are_told_apart_the_same_way_each_time() -> None:
     assert names[0] == first[0] == "a / b / c"
     assert names[1].startswith("a / b / c ~")
     assert names[2].startswith("experiments ~")
+
+
+def test_the_culprit_is_the_task_that_the_reason_names() -> None:
+    """One that failed because the first was gone may come before it."""
+    tasks = (TaskFacts("worker-0", State.FAILED, 1), TaskFacts("parameter-server-0", State.FAILED, 139))
+    facts = e.experiment(State.FAILED, tasks=tasks, exit_code=1, reason="parameter-server-0: killed by signal 11")
+    assert facts.culprit is tasks[1]
+    assert facts.last_exit == 139
+    assert e.experiment(State.FAILED, tasks=tasks).culprit is tasks[0]

@@ -14,7 +14,7 @@ from tests.core.test_text import hostile as weapons
 OURS = (
     "https://ci.example.org/e/",
     f"https://github.com/octo/digits/commit/{e.SHA}",
-    f"https://github.com/octo/digits/blob/{e.SHA}/.ps_project/config.yaml",
+    f"https://github.com/octo/digits/blob/{e.SHA}/",
     f"https://github.com/octo/digits/commit/{hostile.EARLIER.sha}",
     "https://github.com/octo/digits/pull/7/checks",
 )
@@ -43,7 +43,7 @@ def test_checks_hold_only_what_is_ours(weapon: str) -> None:
         assert_harmless(view.summary, COLUMNS)
         # The report that a run wrote may have tables of its own.
         assert_harmless(view.text or "", {*range(1, 40)})
-        for words in (view.title, view.name, *(one.message for one in view.annotations)):
+        for words in (view.title, view.name, *(f"{one.title} {one.message}" for one in view.annotations)):
             words.encode()
         assert "\n" not in view.title + view.name
 

@@ -110,7 +110,7 @@ def test_a_failed_cell_is_told_at_once() -> None:
     live = s.matrix(s.BROKEN_CELL, s.live(s.CELLS[1], State.RUNNING))
     view = desired_comment(e.pull(live), RENDERER)
     assert view is not None
-    assert view.body.startswith("### ❌ train / fit (lr=0.1, units=32) failed: `ValueError: the loss is nan`")
+    assert view.body.startswith("### ❌ train / fit (lr=0.1, units=32) failed: the loss is NaN at `train.py:12`")
 
 
 def test_a_gate_that_fails_in_several_cells_is_one_trouble_by_its_worst() -> None:

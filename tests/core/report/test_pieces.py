@@ -23,7 +23,7 @@ def first_line(facts: ExperimentFacts) -> str:
 
 def test_the_task_that_failed_is_named_and_its_log_comes_first() -> None:
     view = check(s.DEAD_SERVER)
-    assert view.title.startswith("Failed: parameter-server-0: exit code 1 (FileNotFoundError: ")
+    assert view.title == "parameter-server-0: no such file: /storage/initial.npz at server.py:19"
     assert "weights = load(path)" in view.summary
     assert view.text is not None
     assert view.text.index("of parameter-server-0") < view.text.index("of worker-0")

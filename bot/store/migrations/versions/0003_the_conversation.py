@@ -1,4 +1,4 @@
-"""Requests, demands of base branches, comparisons, installations"""
+"""Requests, demands of base branches, comparisons, installations, annotations that were told, repetitions"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,6 +21,9 @@ def upgrade() -> None:
     _add("commits", sa.Column("held", sa.JSON(), nullable=True))
     _add("commits", _number("looked_at"))
     _add("checks", _number("healed"))
+    _add("checks", _number("told_annotations"))
+    # A roll-up of an earlier version was made with all its annotations.
+    op.execute("UPDATE checks SET told_annotations = 50 WHERE github_id IS NOT NULL AND kind = 'rollup'")
     _add("comments", _number("looked_at"))
     _add("comments", _number("healed"))
     _add("pulls", sa.Column("base_branch", sa.Text(), nullable=False, server_default=""))
@@ -35,6 +38,9 @@ def upgrade() -> None:
     _add("attempts", _name("cancelled_by", 110, ""))
     _add("attempts", _name("cause", 16, "event"))
     _add("attempts", _json("settings", "{}"))
+    _add("attempts", _number("retry"))
+    _add("attempts", sa.Column("retry_at", sa.BigInteger(), nullable=True))
+    op.create_index("attempts_by_retry", "attempts", ["retry_at"])
     _new_tables_of_repositories()
     _new_tables_of_commits()
 
