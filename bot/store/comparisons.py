@@ -103,6 +103,12 @@ def finished(tx: Transaction, commit_id: int) -> dict[Place, Attempt]:
     }
 
 
+def is_under_way(tx: Transaction, commit_id: int) -> bool:
+    """Tell whether anything of a commit has not come to its end."""
+    query = select(Attempt.id).join(Experiment).join(Run).where(Run.commit_id == commit_id, experiments.UNDER_WAY)
+    return tx.scalar(query.limit(1)) is not None
+
+
 def newest_on(tx: Transaction, repository: Repository, branch: str, besides: int) -> Commit | None:
     """Return the newest commit pushed to a branch whose experiments have ended, and any of them well."""
     query = (

@@ -22,6 +22,8 @@ from bot.worker.each import Each
 _EVERY = 2 * SECOND
 _AGAIN = 1 * MINUTE
 """How often a commit is looked at whose base has nothing to compare with yet."""
+_PATIENCE = 1 * DAY
+"""For how long after a commit."""
 _RECENT = 30 * DAY
 _MOST = 6
 """Panels of a picture."""
@@ -71,23 +73,28 @@ class Compare:
             if row is not None and row.how == ASKED:
                 self._compare(commit, label, ASKED, row.reference_id, ours)
                 continue
-            how, reference = self._find(repository, commit, label, bases.get(label, ""))
-            is_waiting = is_waiting or reference is None
+            how, reference, is_settled = self._find(repository, commit, label, bases.get(label, ""))
+            is_waiting = is_waiting or not is_settled
             self._compare(commit, label, how, reference, ours)
         with self._database.read() as tx:
             revision = tx.get_one(Commit, commit.id).revision
-        self._seen[commit.id] = revision, now + _AGAIN if is_waiting else 0
+        looks_again = is_waiting and now - commit.created_at < _PATIENCE
+        self._seen[commit.id] = revision, now + _AGAIN if looks_again else 0
 
-    def _find(self, repository: Repository, commit: Commit, branch: str, base_sha: str) -> tuple[str, int | None]:
-        """Return how the commit was found that it is put beside, and its row; None while there is none."""
+    def _find(self, repository: Repository, commit: Commit, branch: str, base_sha: str) -> tuple[str, int | None, bool]:
+        """Return how the commit was found that this one is put beside, its row, and whether it will stay that one.
+
+        The row is None while there is none.
+        """
         parts_at = self._parts_at(repository, base_sha, commit.sha) if base_sha else None
         with self._database.read() as tx:
-            if parts_at is not None and parts_at != commit.sha:
-                found = commits.find(tx, repository.github_id, parts_at)
-                if found is not None and comparisons.finished(tx, found.id):
-                    return BASE, found.id
+            is_other = parts_at != commit.sha
+            base = commits.find(tx, repository.github_id, parts_at) if parts_at and is_other else None
+            if base is not None and comparisons.finished(tx, base.id):
+                return BASE, base.id, True
             newest = comparisons.newest_on(tx, repository, branch, besides=commit.id)
-        return NEWEST, None if newest is None else newest.id
+            is_settled = newest is not None and (base is None or not comparisons.is_under_way(tx, base.id))
+        return NEWEST, None if newest is None else newest.id, is_settled
 
     def _parts_at(self, repository: Repository, base: str, head: str) -> str | None:
         """Return where two commits part. It never changes, so GitHub is asked once."""

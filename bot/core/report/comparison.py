@@ -1,18 +1,18 @@
 """A commit beside another one: what each metric was there, and whether the difference is for the better."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bot.core.gates import Range
 from bot.core.report import figures
-from bot.core.report.facts import ExperimentFacts
+from bot.core.report.facts import ExperimentFacts, MetricFacts
 from bot.core.report.part import GateRow, Part
 from bot.core.search import Goal
 
 Place = tuple[str, str, str]
 """Workflow, step and variant: what makes two experiments of different commits the same."""
 
-MOST_PARAMETERS = 30
+MOST_PARAMETERS, MOST_ROWS = 30, 100
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,11 @@ class Change:
         return self.ours - self.theirs
 
     @property
+    def mine(self) -> str:
+        """Return our own value as it is shown."""
+        return self._number(self.ours)
+
+    @property
     def shown(self) -> str:
         """Return the other value, as precisely as our own is shown."""
         return self._number(self.theirs)
@@ -108,6 +113,19 @@ class Beside:
         if theirs is None:
             return None
         return Change(ours, theirs, None, _is_better(ours - theirs, self._goal_of(label)))
+
+    def rows(self) -> Iterator[tuple[str, Change]]:
+        """Yield every metric that both have, by its name: those of gates first."""
+        for row in self.part.gates:
+            if (change := self.gate(row)) is not None:
+                yield row.name, change
+        yield from self.ungated(self.part.ungated)
+
+    def ungated(self, metrics: Iterable[MetricFacts]) -> Iterator[tuple[str, Change]]:
+        """Yield those of these metrics that both have."""
+        for metric in metrics:
+            if (change := self.metric(metric.label, metric.last)) is not None:
+                yield metric.label, change
 
     @property
     def parameters(self) -> tuple[tuple[str, str, str], ...]:

@@ -11,9 +11,10 @@ from jinja2 import BaseLoader, Environment, StrictUndefined, Undefined
 from bot.core import search, text
 from bot.core.markdown import rebuilt
 from bot.core.report import figures
-from bot.core.report.comparison import MOST_PARAMETERS, ComparisonFacts
+from bot.core.report.comparison import MOST_PARAMETERS, MOST_ROWS, Change, ComparisonFacts
 from bot.core.report.facts import CommitFacts, ExperimentFacts
 from bot.core.report.overview import Overview
+from bot.core.report.part import UNGATED
 from bot.core.report.standing import Standing
 from bot.core.report.views import Conclusion
 from bot.core.series import sparkline
@@ -147,8 +148,10 @@ def _environment(loader: BaseLoader, neutralise: Callable[[str], str]) -> Enviro
         "number": lambda value: Safe(figures.number(value)),
         "compared": lambda value, precision: Safe(figures.compared(value, precision)),
         "target": lambda wanted: Safe(figures.target(wanted)),
+        "mine": lambda change: Safe(change.mine),
         "other": lambda change: Safe(change.shown),
         "told": lambda change: Safe(change.told),
+        "compared_rows": _compared_rows,
         "differences": _differences,
         "details": lambda gate: Safe(figures.details(gate)),
         "duration": lambda microseconds: Safe(figures.duration(microseconds)),
@@ -177,6 +180,17 @@ def _parameters(params: Mapping[str, Scalar]) -> str:
     """Return `lr=0.01, units=64`: the first few, none at length."""
     shown = [f"{name}={figures.parameter(value)}"[:LONG] for name, value in islice(params.items(), FEW)]
     return ", ".join([*shown, "…"] if len(params) > FEW else shown)
+
+
+def _compared_rows(comparison: ComparisonFacts, seen: Overview) -> list[tuple[str, str, Change]]:
+    """Return the metrics that both have: the experiment's label, name, change. What the overview shows is left out."""
+    found: list[tuple[str, str, Change]] = []
+    for part in seen.parts:
+        if (beside := comparison.of(part)) is not None:
+            is_shown = comparison.is_base and part in seen.blocks
+            rows = beside.ungated(part.ungated[UNGATED:]) if is_shown else beside.rows()
+            found += [(part.label, name, change) for name, change in rows]
+    return found[:MOST_ROWS]
 
 
 def _differences(comparison: ComparisonFacts, seen: Overview) -> list[tuple[str, str, str, str]]:
