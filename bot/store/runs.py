@@ -5,10 +5,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, or_, select, update
 
+from bot.core.states import State
 from bot.store import commits
 from bot.store.database import Transaction
 from bot.store.experiments import UNDER_WAY, call_off, new_public_id
-from bot.store.schema import Attempt, Commit, Experiment, Pull, PullHead, Run, RunTrigger
+from bot.store.schema import Attempt, Commit, Experiment, Pull, PullHead, Repository, Run, RunTrigger, TransitionRow
 
 TRUSTED, APPROVED, REVOKED = "trusted", "approved", "revoked"
 
@@ -118,6 +119,25 @@ def _wanted() -> Select[int]:
         .outerjoin(Pull, same_pull)
         .where(or_(still_holds, is_its_head))
     )
+
+
+def took(tx: Transaction, github_id: int, workflow: str, step: str) -> int | None:
+    """Return how long a step last ran in a repository when it went well (microseconds), None if it never did."""
+    query = (
+        select(Attempt.id)
+        .join(Experiment, Attempt.experiment_id == Experiment.id)
+        .join(Run, Experiment.run_id == Run.id)
+        .join(Repository, Run.repository_id == Repository.id)
+        .where(Repository.github_id == github_id, Run.workflow == workflow, Experiment.step == step)
+        .where(Attempt.state == State.STOPPED)
+        .order_by(Attempt.id.desc())
+        .limit(1)
+    )
+    attempt_id = tx.scalar(query)
+    rows = tx.scalars(select(TransitionRow).where(TransitionRow.attempt_id == attempt_id)).all()
+    entered = {row.target: row.at for row in rows}
+    begun, ended = entered.get(State.RUNNING), entered.get(State.NETWORK_TEARDOWN)
+    return None if begun is None or ended is None else ended - begun
 
 
 # Turns

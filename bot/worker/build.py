@@ -255,10 +255,14 @@ class Builder:
         return self._forge.permission_of(where, build.author).covers(Permission.WRITE)
 
     def _would_run(self, decision: Decision, limits: Limits) -> Iterator[dict[str, Any]]:
-        """Yield what each step that would run asks for, at most."""
+        """Yield what each step that would run asks for, at most, and how long it last took."""
+        github_id = decision.build.repository.github_id
         for run in () if decision.plan is None else decision.plan.runs:
             for step in run.workflow.steps if run.is_run else ():
-                yield {"label": f"{run.workflow.name} / {step.name}", **asdict(self._workload.estimate(step, limits))}
+                with self._database.read() as tx:
+                    usual = runs.took(tx, github_id, run.workflow.name, step.name)
+                estimate = asdict(self._workload.estimate(step, limits))
+                yield {"label": f"{run.workflow.name} / {step.name}", "usual": usual, **estimate}
 
     # What is done
 

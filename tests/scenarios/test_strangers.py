@@ -21,6 +21,9 @@ def proposed(
     repository, _ = road.repository({".ps_project/config.yaml": config})
     road.settle()
     for attempt in backend.submissions:
+        backend.begin(attempt)
+    road.clock.advance(90)
+    for attempt in backend.submissions:
         backend.succeed(attempt)
     road.wait(1)
     fork = road.hub.fork(repository, "stranger")
@@ -42,6 +45,7 @@ def test_nothing_of_a_fork_runs_and_every_name_says_so(road: Road, backend: Scri
     assert "train / fit" in summary
     assert "It takes" in summary
     assert "CPU hours" in summary
+    assert "| 1 min 30 s |" in summary, "as long as it last took"
     assert f"/experiment approve {sha}" in sticky(pull)
     assert [action["identifier"] for action in check.actions] == ["approve"]
 

@@ -83,7 +83,7 @@ class Change:
         """Return `▲ 0.012 better`, `▼ 3`, `=`."""
         if self.ours != self.ours or self.theirs != self.theirs:
             return ""
-        if self.delta == 0:
+        if self.ours == self.theirs:
             return "="
         arrow = "▲" if self.delta > 0 else "▼"
         word = {True: " better", False: " worse", None: ""}[self.is_better]

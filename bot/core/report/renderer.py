@@ -153,6 +153,7 @@ def _environment(loader: BaseLoader, neutralise: Callable[[str], str]) -> Enviro
         "told": lambda change: Safe(change.told),
         "compared_rows": _compared_rows,
         "differences": _differences,
+        "hours": lambda count, of: Safe(f"{figures.number(count)} {of} hour{'' if count == 1 else 's'}"),
         "details": lambda gate: Safe(figures.details(gate)),
         "duration": lambda microseconds: Safe(figures.duration(microseconds)),
         "time": lambda at: Safe(figures.time_of_day(at)),

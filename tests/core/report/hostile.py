@@ -3,18 +3,25 @@
 from dataclasses import replace
 
 from bot.core.config.problems import Problem
+from bot.core.demands import GateChange, removed
 from bot.core.gates import Gate, GateResult, Range, Verdict
 from bot.core.report import (
     CommitFacts,
+    ComparisonFacts,
     EarlierCommit,
     ExperimentFacts,
+    HeldFacts,
     ImageFacts,
     MetricFacts,
     ModelFacts,
     PlaceFacts,
+    PullLine,
+    ReferenceFacts,
+    RequestFacts,
     RunFacts,
     SearchFacts,
     TaskFacts,
+    WouldRun,
 )
 from bot.core.search import Goal
 from bot.core.series import Source
@@ -26,6 +33,8 @@ from tests.core.report import examples as e
 WEAPON = (
     f"@octocat #1 GH-2 https://evil.example | `x` **y** ![p](http://evil.example/p) </details> {MARKER} \u202e\n# h"
 )
+
+EARLIER = EarlierCommit("9fceb02d0ae598e95dc970b74767f19372d61af8", WEAPON, "failure", WEAPON)
 
 
 def gate(weapon: str, verdict: Verdict, value: float | None) -> GateResult:
@@ -60,7 +69,40 @@ def experiment(weapon: str) -> ExperimentFacts:
         walls=(weapon, weapon),
         model=ModelFacts(weapon, 3, 4_096, e.SUCCEEDED.details_url),
         places=(PlaceFacts("worker-0", f"{weapon}.py", 3, f"ValueError: {weapon}", weapon, weapon),),
+        settings={weapon: weapon},
+        params={weapon: weapon, f"{weapon}2": weapon},
     )
+
+
+def gone(weapon: str) -> ExperimentFacts:
+    """Return a name that only the base has."""
+    gates = (removed(gate(weapon, Verdict.PASSED, 1).gate, weapon),)
+    return e.experiment(State.CREATED, workflow=weapon, step=f"{weapon}9", removed_from=weapon, gates=gates)
+
+
+def comparisons(weapon: str) -> tuple[ComparisonFacts, ...]:
+    """Return the base, something that was asked for, and something that is not there."""
+    there = ReferenceFacts({f"custom:{weapon}": 0.125}, {f"tensorflow:{weapon}": 0.25}, {weapon: "other", "x": weapon})
+    places = {(weapon, weapon, weapon): there, (weapon, f"{weapon}3", weapon): there}
+    return (
+        ComparisonFacts(weapon, "merge base", EARLIER.sha, weapon, experiments=places),
+        ComparisonFacts(f"{weapon}2", "asked", EARLIER.sha, weapon, experiments=places),
+        ComparisonFacts(f"{weapon}3", "asked", reason=weapon),
+    )
+
+
+def held(weapon: str = "", why: str = "fork") -> CommitFacts:
+    """Return a commit of which nothing runs, from somebody whose name is a weapon."""
+    steps = (
+        WouldRun(weapon, 1, 1, weapon, 2, 4_096, 1, 60.0, usual=5),
+        WouldRun(weapon, 1, 1, weapon, 2, 4_096, 1, 60.0, weapon),
+    )
+    runs = (RunFacts(weapon, (experiment(weapon),), is_held=True),)
+    return e.commit(title=weapon, held=HeldFacts(why, weapon, weapon, steps), runs=runs, requests=(request(weapon),))
+
+
+def request(weapon: str) -> RequestFacts:
+    return RequestFacts(weapon, weapon, False, weapon, e.BEGIN)
 
 
 def cluster(weapon: str) -> ExperimentFacts:
@@ -98,14 +140,15 @@ def commit(weapon: str = WEAPON) -> CommitFacts:
     return e.commit(
         title=weapon,
         problems=(Problem("warning", weapon, weapon, weapon, 3, 1),),
+        pulls=(PullLine(7, weapon, is_open=True), PullLine(8, weapon, is_open=True)),
+        changes=(GateChange(weapon, weapon, failed.gates[0].gate, below.gates[0].gate),),
+        requests=(request(weapon),),
+        comparisons=comparisons(weapon),
         runs=(
-            RunFacts(weapon, (failed, below, *cells(weapon))),
+            RunFacts(weapon, (failed, below, *cells(weapon), gone(weapon))),
             RunFacts(f"{weapon}4", (replace(failed, step="left out"),), weapon),
             RunFacts(
                 f"{weapon}5", (cluster(weapon), search(weapon, State.STOPPED), search(f"{weapon}6", State.RUNNING))
             ),
         ),
     )
-
-
-EARLIER = EarlierCommit("9fceb02d0ae598e95dc970b74767f19372d61af8", WEAPON, "failure", WEAPON)

@@ -2,8 +2,9 @@
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
-from bot.core.report import desired_checks, desired_comment
+from bot.core.report import PullFacts, desired_checks, desired_comment
 from bot.core.text import MARKER
 from tests.core.rendering import Page
 from tests.core.report import examples as e
@@ -16,7 +17,8 @@ OURS = (
     f"https://github.com/octo/digits/commit/{e.SHA}",
     f"https://github.com/octo/digits/blob/{e.SHA}/",
     f"https://github.com/octo/digits/commit/{hostile.EARLIER.sha}",
-    "https://github.com/octo/digits/pull/7/checks",
+    "https://github.com/octo/digits/pull/7",
+    "https://github.com/octo/digits/pull/8",
 )
 
 
@@ -53,11 +55,25 @@ def test_checks_hold_only_what_is_ours(weapon: str) -> None:
 @settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.too_slow])
 def test_the_comment_holds_only_what_is_ours(weapon: str) -> None:
     earlier = e.replace(hostile.EARLIER, title=weapon, verdict=weapon)
-    view = desired_comment(e.pull(hostile.commit(weapon), earlier), RENDERER)
+    asked = (hostile.request(weapon),)
+    view = desired_comment(PullFacts(7, hostile.commit(weapon), (earlier,), requests=asked), RENDERER)
     assert view is not None
-    assert_harmless(view.body, {2, 4, 5, 6})
+    assert_harmless(view.body, {2, 3, 4, 5, 6})
     assert view.body.count(MARKER) == 1
     assert "\n" not in view.body.split("\n\n")[0]
+
+
+@given(weapons, st.sampled_from(["fork", "author", "skip"]))
+@example(hostile.WEAPON, "fork")
+@settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.too_slow])
+def test_what_waits_for_a_yes_holds_only_what_is_ours(weapon: str, why: str) -> None:
+    commit = hostile.held(weapon, why)
+    for view in desired_checks(commit, RENDERER):
+        assert_harmless(view.summary, {5})
+        assert "\n" not in view.title + view.name
+    comment = desired_comment(PullFacts(7, commit, wants_help=True), RENDERER)
+    assert comment is not None
+    assert_harmless(comment.body, {2, 5})
 
 
 @pytest.mark.parametrize("weapon", ["", " ", "\n", "\ud800", "x" * 5_000, "🔥" * 300])

@@ -10,6 +10,7 @@ from jinja2 import FileSystemLoader
 
 from bot.core.report import CheckView, CommitFacts, PullFacts, Renderer, desired_checks, desired_comment
 from bot.core.text import ZWSP
+from tests.core.report import conversation as c
 from tests.core.report import examples as e
 from tests.core.report import hostile
 from tests.core.report import scenes as s
@@ -59,6 +60,21 @@ SITUATIONS: dict[str, Callable[[], str]] = {
     "checks-image-not-used": lambda: checks(e.commit(s.NO_IMAGE)),
     "checks-image-model": lambda: checks(e.commit(s.IMAGE)),
     "checks-ports": lambda: checks(e.commit(s.OPEN_PORTS)),
+    "checks-held-fork": lambda: checks(c.FORK),
+    "checks-held-author": lambda: checks(c.AUTHOR),
+    "checks-held-skipped": lambda: checks(c.SKIPPED),
+    "checks-held-nothing": lambda: checks(c.NOTHING_TO_RUN),
+    "checks-removed": lambda: checks(c.REMOVED),
+    "checks-asked": lambda: checks(c.ASKED),
+    "checks-compared": lambda: checks(c.COMPARED),
+    "comment-held-fork": lambda: comment(c.conversation(c.FORK)),
+    "comment-removed": lambda: comment(c.conversation(c.REMOVED)),
+    "comment-two-pulls": lambda: comment(c.conversation(e.commit(e.SINGLE, pulls=c.PULLS))),
+    "comment-asked": lambda: comment(c.conversation(c.ASKED, requests=c.REQUESTS)),
+    "comment-help": lambda: comment(c.conversation(e.commit(e.RUNNING), wants_help=True)),
+    "comment-no-config": lambda: comment(c.conversation(None, requests=c.REQUESTS[1:2], wants_help=True)),
+    "comment-compared": lambda: comment(c.conversation(c.COMPARED)),
+    "comment-compared-newest": lambda: comment(c.conversation(c.BESIDE_NEWEST)),
     "comment-matrix": lambda: comment(e.pull(s.BAD_MATRIX)),
     "comment-matrix-wide": lambda: comment(e.pull(s.WIDE_MATRIX)),
     "comment-search": lambda: comment(e.pull(e.commit(s.SEARCHED))),
