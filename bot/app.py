@@ -18,6 +18,7 @@ from bot.clock import Clock
 from bot.core.report import Renderer
 from bot.forge.client import Forge
 from bot.forge.credentials import Credentials
+from bot.forge.deliveries import DeliveryLog
 from bot.forge.git import GitCache
 from bot.forge.pacing import Pacer
 from bot.metrics.pictures import PictureStore
@@ -39,7 +40,10 @@ from bot.worker.keep import Keep
 from bot.worker.launch import Launch
 from bot.worker.loop import Leased, Station, Worker, holder_name
 from bot.worker.pool import Pool
+from bot.worker.reconcile import Reconcile
+from bot.worker.recover import Recover
 from bot.worker.report import Report
+from bot.worker.scan import Scan
 from bot.worker.sweep import Sweep
 from bot.worker.watch import Watch
 from bot.worker.workload import Workload
@@ -136,6 +140,8 @@ class App:
         )
         conversation = Conversation(database, clock, forge, builder)
         return [
+            Recover(database, clock, DeliveryLog(credentials), polls=settings.polls),
+            Scan(database, clock, forge, polls=settings.polls),
             Intake(database, clock, builder),
             Answer(database, clock, forge, conversation, settings.command_role),
             Launch(database, clock, backend, git, credentials, self._pool or self._own_pool(), self._vault),
@@ -152,6 +158,7 @@ class App:
                 backend.capabilities,
                 self._writers or self._own_writers(),
             ),
+            Reconcile(database, clock, forge),
             Sweep(database, clock, settings.data_dir, settings.retention_days, settings.keep_workspaces_days),
         ]
 

@@ -23,6 +23,7 @@ IMAGES = ("auto", "public", "off")
 NETWORKS = ("auto", "private", "shared")
 ENGINES = ("none", "podman", "docker")
 UNUSED_IMAGES = ("say", "refuse")
+INTAKES = ("webhook", "poll")
 _COMMAND_ROLES = tuple(str(role) for role in Permission if role is not Permission.NONE)
 _PRIVATE_NAMES = (".local", ".localhost", ".internal", ".lan", ".home.arpa", ".test")
 _URL = re.compile(r"https?://[A-Za-z0-9._~%:\[\]/!$&()*+,;=-]+")
@@ -80,6 +81,7 @@ class Settings:
     s3_region: str = "us-east-1"
     command_role: Permission = Permission.WRITE
     builds_drafts: bool = True
+    polls: bool = False
     dataset_cache_gb: int = 100
     allow_private_sources: bool = False
 
@@ -156,6 +158,7 @@ class _Reader:
             allow_private_sources=self._switch("ALLOW_PRIVATE_SOURCES"),
             command_role=Permission(self._choice("COMMAND_ROLE", "write", _COMMAND_ROLES)),
             builds_drafts=self._choice("DRAFTS", "run", ("run", "wait")) == "run",
+            polls=self._choice("INTAKE", "webhook", INTAKES) == "poll",
         )
         if self._problems:
             raise SettingsError(self._problems)

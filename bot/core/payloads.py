@@ -6,7 +6,7 @@ lacks one is `Unreadable`, never an exception.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -214,7 +214,7 @@ def _check_suite(payload: Mapping[str, Any]) -> Event | Ignored:
     return RerunAsked(_repository(payload), _sha(suite["head_sha"]), _sender(payload), branch=_branch(suite))
 
 
-_PARSERS = {
+_PARSERS: dict[str, Callable[[Mapping[str, Any]], Event | Ignored]] = {
     "push": _push,
     "pull_request": _pull_request,
     "merge_group": _merge_group,
@@ -225,6 +225,8 @@ _PARSERS = {
     "check_run": _check_run,
     "check_suite": _check_suite,
 }
+KINDS = frozenset(_PARSERS)
+"""The events of which anything may follow."""
 
 
 def _text(value: Any) -> str:

@@ -1,26 +1,21 @@
-"""The verbs: what we write to GitHub and read from it as an installation.
+"""The verbs: what we write to GitHub as an installation, and the finds that keep a write from being made twice.
 
 Every verb but the finds is exactly one request: PyGithub's objects are lazy and built from ids that we keep, so
 nothing is fetched before it is edited. Whoever calls gets a `ForgeError`.
 """
 
-from collections.abc import Callable
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 from github import Github
 from github.Issue import Issue
 from github.IssueComment import IssueComment
 from github.Repository import Repository
 
-from bot.clock import Clock
-from bot.core.permission import Permission
-from bot.forge.calls import Calls
 from bot.forge.checks import CheckWrite
-from bot.forge.credentials import Credentials
 from bot.forge.errors import Moved, Refused
-from bot.forge.pacing import Pacer
-from bot.forge.repo import Pull, Repo, checked_sha, pull_of
+from bot.forge.looks import Looks
+from bot.forge.repo import Pull, Repo, checked_sha
+from bot.forge.shown import ShownComment
 
 __all__ = ["Forge", "Pull", "Repo"]
 
@@ -28,12 +23,8 @@ T = TypeVar("T")
 _MOVED_PAUSE = 60.0
 
 
-class Forge(Calls):
+class Forge(Looks):
     """GitHub, for those who report and those who look. What each verb raises stands at `Calls`."""
-
-    def __init__(self, credentials: Credentials, pacer: Pacer, clock: Clock) -> None:
-        super().__init__(credentials, pacer, clock)
-        self._bot_login = ""
 
     def create_check(self, repo: Repo, sha: str, check: CheckWrite, external_id: str) -> int:
         """Make a check on the commit and return GitHub's id. The first 50 annotations go with it.
@@ -120,7 +111,7 @@ class Forge(Calls):
 
         def ask(github: Github) -> int | None:
             comments = _issue(github, repo, pull).get_comments()
-            return next((c.id for c in comments if marker in (c.body or "") and self._is_ours(c)), None)
+            return next((c.id for c in comments if marker in (c.body or "") and self._wrote(c)), None)
 
         return self.call(repo.installation, ask)
 
@@ -145,63 +136,10 @@ class Forge(Calls):
 
         self.call(repo.installation, ask, is_write=True)
 
-    def permission_of(self, repo: Repo, login: str) -> Permission:
-        """Return what somebody may do in the repository, as it is now; nothing for whom GitHub does not know."""
-        try:
-            return self.read(repo, f"/collaborators/{quote(login, safe='')}/permission", _permission)
-        except Refused as refused:
-            if refused.status == 404:
-                return Permission.NONE
-            raise
-
-    def branch_head(self, repo: Repo, branch: str) -> str | None:
-        """Return the newest commit of a branch, None where there is no such branch."""
-        return self._or_none(
-            repo, f"/branches/{quote(branch, safe='')}", lambda found: checked_sha(found["commit"]["sha"])
-        )
-
-    def resolve(self, repo: Repo, ref: str) -> str | None:
-        """Return the commit that a branch, a tag or a SHA names, None where there is none."""
-        return self._or_none(repo, f"/commits/{quote(ref, safe='')}", lambda found: checked_sha(found["sha"]))
-
-    def merge_base(self, repo: Repo, base: str, head: str) -> str | None:
-        """Return where two commits part, None where they have nothing in common."""
-        path = f"/compare/{checked_sha(base)}...{checked_sha(head)}"
-        return self._or_none(repo, path, lambda found: checked_sha(found["merge_base_commit"]["sha"]), per_page="1")
-
-    def _or_none(self, repo: Repo, path: str, understand: Callable[[Any], T], **parameters: str) -> T | None:
-        try:
-            return self.read(repo, path, understand, **parameters)
-        except Refused as refused:
-            if refused.status in (404, 409, 422):  # 409: an empty repository; 422: no such commit
-                return None
-            raise
-
-    def get_pull(self, repo: Repo, number: int) -> Pull:
-        """Return the pull request as it is now."""
-        return self.read(repo, f"/pulls/{number:d}", pull_of)
-
-    def installation_of(self, owner: str, name: str) -> int | None:
-        """Return the id of the installation that reaches the repository, None when the App is not installed there."""
-        repo = Repo(0, owner, name)
-        try:
-            return int(self.credentials.read(f"/repos/{repo}/installation")["id"])
-        except Refused as refused:
-            if refused.status == 404:
-                return None
-            raise
-
-    def _is_ours(self, comment: IssueComment) -> bool:
-        """Tell whether our App wrote it: GitHub names the App with the comment, or else its bot as the author."""
-        via = comment.performed_via_github_app
-        if via is not None and via.id == self.credentials.app_id:
-            return True
-        author = comment.user
-        if author is None or author.type != "Bot":
-            return False
-        # Asked for at most once, and only where a bot's comment has our marker but names no App.
-        self._bot_login = self._bot_login or f"{self.credentials.read('/app')['slug']}[bot]"
-        return bool(author.login == self._bot_login)
+    def _wrote(self, comment: IssueComment) -> bool:
+        via, author = comment.performed_via_github_app, comment.user
+        bot_login = author.login if author is not None and author.type == "Bot" else ""
+        return self.is_ours(ShownComment(comment.id, "", None if via is None else via.id, bot_login))
 
 
 def _repository(github: Github, repo: Repo) -> Repository:
@@ -220,7 +158,3 @@ def _expected(value: Any) -> Any:
     if value is None:
         raise Moved("GitHub did not take the write: the repository was renamed or transferred.", _MOVED_PAUSE)
     return value
-
-
-def _permission(found: Any) -> Permission:
-    return Permission.of(str(found["role_name"]), str(found["permission"]))

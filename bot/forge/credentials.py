@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from bot.clock import MINUTE, SECOND, Clock
 from bot.forge.errors import ForgeError, Limited, Retry, Unauthorized, clock_offset, from_answer
 from bot.forge.pacing import APP, Pacer
+from bot.forge.reads import Page, following
 
 USER_AGENT = "experiment-ci"
 TIMEOUT = 10
@@ -117,12 +118,27 @@ class Credentials:
 
         Raises Refused (404: not there), Unauthorized, Retry, Limited.
         """
+        return self.page(path).value
+
+    def page(self, path: str) -> Page:
+        """Return the JSON of `GET path` and the query of what follows it, like `read`."""
         answer = self.ask("GET", path)
         if answer.status != 200:
             raise self._refusal(answer)
         if not isinstance(answer.data, dict | list):
             raise Retry("GitHub's answer could not be read.")
-        return answer.data
+        return Page(answer.data, following(answer.headers.get("link", "")))
+
+    def post(self, path: str) -> None:
+        """Ask for something to be done, at its time: `POST path`. Raises like `read`."""
+        if wait := self._pacer.may_write(APP):
+            raise Limited(f"The App has to wait {wait:.1f} s.", wait)
+        try:
+            answer = self.ask("POST", path)
+        finally:
+            self._pacer.wrote(APP)
+        if not 200 <= answer.status < 300:
+            raise self._refusal(answer)
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> "Answer":
         """Ask GitHub as the App and return whatever it answers. Raises Retry when it was not reached, or is not to be.

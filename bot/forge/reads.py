@@ -13,9 +13,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from github import Github
 
-_KEPT = 2_000
-_LARGEST = 1 << 20
-"""Characters of an answer that is remembered; a list of a hundred pull requests has a few hundred thousand."""
+_LARGEST, _KEPT = 1 << 20, 16 << 20
+"""Characters of an answer that is remembered, and of all. A list of a hundred pull requests has about 400,000."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,7 @@ class Page:
 class _Known:
     etag: str
     page: Page
+    size: int
 
 
 class Memory:
@@ -38,15 +38,18 @@ class Memory:
     def __init__(self, kept: int = _KEPT) -> None:
         self._kept = kept
         self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._size = 0
 
     def get(self, address: str) -> _Known | None:
         return self._known.get(address)
 
     def put(self, address: str, known: _Known) -> None:
+        if (old := self._known.pop(address, None)) is not None:
+            self._size -= old.size
         self._known[address] = known
-        self._known.move_to_end(address)
-        if len(self._known) > self._kept:
-            self._known.popitem(last=False)
+        self._size += known.size
+        while self._size > self._kept:
+            self._size -= self._known.popitem(last=False)[1].size
 
 
 def read(github: Github, memory: Memory, path: str, parameters: Mapping[str, str]) -> Page:
@@ -62,14 +65,17 @@ def read(github: Github, memory: Memory, path: str, parameters: Mapping[str, str
         return known.page
     if status != 200:
         raise github.requester.createException(status, answered, _json(body))
-    page = Page(json.loads(body), _following(str(answered.get("link", ""))))
+    page = Page(json.loads(body), following(str(answered.get("link", ""))))
     if (etag := answered.get("etag")) and len(body) <= _LARGEST:
-        memory.put(address, _Known(str(etag), page))
+        memory.put(address, _Known(str(etag), page, len(body)))
     return page
 
 
-def _following(link: str) -> str | None:
-    """Return the query of the page that a Link header calls the next: path and host are ours to choose."""
+def following(link: str) -> str | None:
+    """Return the query of the page that a Link header calls the next, None for none.
+
+    Path and host are ours to choose.
+    """
     for part in link.split(","):
         address, _, relation = part.partition(";")
         if relation.strip() == 'rel="next"':

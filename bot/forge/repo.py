@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 _PART = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._-]{1,100}")
@@ -49,6 +50,32 @@ class Pull:
     @property
     def is_fork(self) -> bool:
         return self.head_repository_id != self.base_repository_id
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A repository as it is now. `pushed_at` is when anything was last pushed to it, in seconds."""
+
+    github_id: int
+    owner: str
+    name: str
+    is_private: bool
+    default_branch: str
+    is_archived: bool
+    pushed_at: int
+
+
+def standing_of(found: Mapping[str, Any]) -> Standing:
+    """Return GitHub's JSON of a repository as a value."""
+    return Standing(
+        github_id=int(found["id"]),
+        owner=str(found["owner"]["login"]),
+        name=str(found["name"]),
+        is_private=bool(found["private"]),
+        default_branch=str(found["default_branch"]),
+        is_archived=bool(found["archived"]),
+        pushed_at=int(datetime.fromisoformat(found["pushed_at"]).timestamp()) if found["pushed_at"] else 0,
+    )
 
 
 def pull_of(pull: Mapping[str, Any]) -> Pull:

@@ -84,13 +84,13 @@ def due(tx: Transaction) -> list[DueCheck]:
         )
         .join(Commit, Check.commit_id == Commit.id)
         .join(Repository, Commit.repository_id == Repository.id)
-        .where(Check.is_pending, ~exists().where(*before, older.is_pending), *_can_be_told())
+        .where(Check.is_pending, ~exists().where(*before, older.is_pending), *can_be_told())
         .order_by(Check.id)
     )
     return [DueCheck(row[0], row[1], bool(row[2]), bool(row[3]), row[4], row[5], row[6]) for row in tx.execute(query)]
 
 
-def _can_be_told() -> tuple[ColumnElement[bool], ...]:
+def can_be_told() -> tuple[ColumnElement[bool], ...]:
     """A repository that is closed to us, or whose installation is suspended or removed, hears nothing."""
     gone = or_(Installation.suspended_at.is_not(None), Installation.removed_at.is_not(None))
     silent = select(Installation.github_id).where(gone)
@@ -191,7 +191,7 @@ def due_comments(tx: Transaction) -> list[DueComment]:
     query = (
         select(Comment.id, Repository.installation_id, Comment.told_at, Comment.not_before, Comment.sending_at)
         .join(Repository, Comment.repository_id == Repository.id)
-        .where(Comment.is_pending, *_can_be_told())
+        .where(Comment.is_pending, *can_be_told())
         .order_by(Comment.id)
     )
     return [DueComment(*row) for row in tx.execute(query)]
@@ -247,7 +247,7 @@ def of_commit(tx: Transaction, commit_id: int) -> Sequence[Check]:
 def count_pending(tx: Transaction) -> int:
     """Return how many checks and comments wait to be told, and can be."""
     of_check = select(func.count()).select_from(Check).join(Commit, Check.commit_id == Commit.id)
-    of_check = of_check.join(Repository, Commit.repository_id == Repository.id).where(Check.is_pending, *_can_be_told())
+    of_check = of_check.join(Repository, Commit.repository_id == Repository.id).where(Check.is_pending, *can_be_told())
     of_comment = select(func.count()).select_from(Comment).join(Repository, Comment.repository_id == Repository.id)
-    of_comment = of_comment.where(Comment.is_pending, *_can_be_told())
+    of_comment = of_comment.where(Comment.is_pending, *can_be_told())
     return (tx.scalar(of_check) or 0) + (tx.scalar(of_comment) or 0)

@@ -40,6 +40,11 @@ def see_head(tx: Transaction, repository_id: int, ref: str, sha: str | None, pus
     tx.flush()
 
 
+def heads(tx: Transaction, repository_id: int) -> dict[str, str | None]:
+    """Return where the branches and tags of a repository stood when we last heard of them, None for those gone."""
+    return {row.ref: row.sha for row in tx.scalars(select(Head).where(Head.repository_id == repository_id))}
+
+
 def head_of(tx: Transaction, repository_id: int, ref: str) -> str | None:
     """Return where a branch stands, None where it is gone or was never heard of."""
     return tx.scalar(select(Head.sha).where(Head.repository_id == repository_id, Head.ref == ref))
@@ -98,6 +103,11 @@ def see_pull(
 def find_pull(tx: Transaction, repository_id: int, number: int) -> Pull | None:
     """Return a pull request as its newest event told it, None where none did."""
     return tx.scalar(select(Pull).where(Pull.repository_id == repository_id, Pull.number == number))
+
+
+def pulls(tx: Transaction, repository_id: int) -> Sequence[Pull]:
+    """Return the pull requests of a repository as their newest events told them."""
+    return tx.scalars(select(Pull).where(Pull.repository_id == repository_id)).all()
 
 
 def pull_at(tx: Transaction, repository_id: int, sha: str) -> int | None:

@@ -1,6 +1,6 @@
 """Where the App is installed, and which repositories can be spoken to."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import select, update
 
@@ -33,6 +33,29 @@ def repositories(tx: Transaction, installation_id: int) -> Sequence[Repository]:
     return tx.scalars(select(Repository).where(Repository.installation_id == installation_id)).all()
 
 
+def see_all(tx: Transaction, there: Mapping[int, str], now: int) -> Sequence[Installation]:
+    """Return every installation that was ever heard of, or is `there` (GitHub's ids with the accounts' names)."""
+    named = {row.installation_id: row.owner for row in tx.scalars(select(Repository))}
+    known = set(tx.scalars(select(Installation.github_id)))
+    for github_id, account in {**named, **there}.items():
+        if github_id not in known:
+            see(tx, github_id, account, now)
+    return tx.scalars(select(Installation).order_by(Installation.id)).all()
+
+
+def to_scan(tx: Transaction, before: int) -> Repository | None:
+    """Return the repository that nobody has looked at for longest, since `before`, and that can be looked at."""
+    query = select(Repository).where(Repository.closed.is_(None), Repository.scanned_at < before)
+    query = query.where(Repository.installation_id.not_in(silent(tx)))
+    return tx.scalars(query.order_by(Repository.scanned_at, Repository.id).limit(1)).first()
+
+
+def scanned(tx: Transaction, repository: Repository, now: int) -> None:
+    """Remember that a repository is looked at now."""
+    values = {"scanned_at": now, "seen_at": repository.seen_at or now}
+    tx.execute(update(Repository).where(Repository.id == repository.id).values(values))
+
+
 def by_github_ids(tx: Transaction, ids: Collection[int]) -> Sequence[Repository]:
     """Return those of these repositories that we know."""
     return tx.scalars(select(Repository).where(Repository.github_id.in_(ids))).all()
@@ -49,6 +72,8 @@ def close(tx: Transaction, repository: Repository, why: str, reason: str) -> int
 def open_again(tx: Transaction, repository: Repository) -> None:
     """Speak to a repository again, and say at once what could not be said meanwhile."""
     repository.closed = None
+    if repository.scanned_at:
+        repository.scanned_at = 1  # what happened meanwhile was told to nobody: it is looked at first
     tx.flush()
     commits = select(Commit.id).where(Commit.repository_id == repository.id)
     for table, where in (

@@ -538,6 +538,23 @@ class Comparison(Base):
     made_at: Mapped[int]
 
 
+class MissingDelivery(Base):
+    """A delivery that GitHub sent and that never came. `github_id` is one of its attempts, `sent_at` when that was.
+
+    `tries` counts how often it was asked for, `not_before` is when to ask again. `lost` says why nobody asks any more.
+    """
+
+    __tablename__ = "missing_deliveries"
+
+    id: Mapped[int] = _id()
+    guid: Mapped[str] = mapped_column(String(64), unique=True)
+    github_id: Mapped[int]
+    sent_at: Mapped[int]
+    tries: Mapped[int] = mapped_column(default=0)
+    not_before: Mapped[int] = mapped_column(default=0)
+    lost: Mapped[str | None] = mapped_column(Text)
+
+
 class Mark(Base):
     """How far something has come that goes over GitHub's lists."""
 

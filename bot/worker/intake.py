@@ -112,14 +112,16 @@ class Intake:
         build = builds.of_event(event)
         decision = self._builder.decide(build)
         with self._database.write() as tx:
-            if build.event == "push":
-                self._see_head(tx, build)
             if isinstance(decision, Nothing):
                 if decision.supersedes:
                     self._builder.supersede(tx, build)
-                return Outcome("ignored", decision.reason)
-            self._builder.apply(tx, decision)
-        return Outcome("done", decision.outcome)
+                outcome = Outcome("ignored", decision.reason)
+            else:
+                self._builder.apply(tx, decision)
+                outcome = Outcome("done", decision.outcome)
+            if build.event == "push":
+                self._see_head(tx, build)
+        return outcome
 
     def _see_head(self, tx: Transaction, build: builds.Build) -> None:
         repository = commits.find_repository(tx, build.repository.github_id)

@@ -64,6 +64,7 @@ class Road:
     """A devhub and a bot that knows it. `tick` does one round of the stations, `settle` as many as change anything.
 
     `door` may stand between GitHub's requests and the web process. `pool` fetches code, here and now by default.
+    `environ` are settings besides the usual ones.
     """
 
     def __init__(
@@ -75,11 +76,12 @@ class Road:
         door: Callable[[WSGIApplication], WSGIApplication] = lambda application: application,
         machines: Machines | None = None,
         pool: Executor | None = None,
+        **environ: str,
     ) -> None:
         self._pool = pool or AtOnce()
         self.hub, self.clock, self.backend = hub, clock, backend
         self.machines = machines or Machines.load(None)
-        environ = {
+        everything = {
             "GITHUB_APP_ID": str(hub.app.id),
             "GITHUB_PRIVATE_KEY": hub.app.private_key,
             "GITHUB_WEBHOOK_SECRET": hub.app.webhook_secret,
@@ -88,8 +90,9 @@ class Road:
             "DATA_DIR": str(root / "data"),
             "PUBLIC_URL": "http://bot.example",
             "SECRETS_KEY": base64.b64encode(b"0" * 32).decode(),
+            **environ,
         }
-        self.settings = settings.read(environ)
+        self.settings = settings.read(everything)
         self.settings.data_dir.mkdir(parents=True, exist_ok=True)
         self.database = Database(self.settings.database_url)
         self.database.migrate(self.settings.data_dir / "migrate.lock")

@@ -181,7 +181,7 @@ def test_a_settled_comparison_costs_nothing(road: Road, backend: ScriptedBackend
     change(road, repository)
     trains(road, backend, 0.9, 0.45)
     road.wait(35)
-    asked = road.hub.requests.count("GET")
+    asked = road.hub.requests.count("GET", "/repos/{owner}/{repo}/compare/{basehead}")
     for _ in range(20):
         road.wait(60)
-    assert road.hub.requests.count("GET") == asked
+    assert road.hub.requests.count("GET", "/repos/{owner}/{repo}/compare/{basehead}") == asked == 1

@@ -64,9 +64,9 @@ def test_what_the_platform_lost_is_tried_again_and_its_check_stays_open(road: Ro
         ("in_progress", None),
     )
 
-    road.wait(29)
+    road.wait(20)
     assert backend.submissions == [first]
-    road.wait(2)
+    road.wait(11)
     second = backend.submissions[-1]
     assert second == first.removesuffix("-1") + "-2"
     assert road.shown(repository, sha)[FIT] == ("in_progress", None)

@@ -31,7 +31,7 @@ from bot.core.gates import Gate, Range
 from bot.core.series import Point, Series, Source
 from bot.core.states import WAY, Observation, State
 from bot.storage.kept import KeptFiles
-from bot.store import commits, experiments, metrics
+from bot.store import commits, experiments, metrics, runs
 from bot.store.database import Database
 from bot.store.schema import Attempt, Experiment
 from bot.web.server import create_web
@@ -161,10 +161,10 @@ class Stage:
         now = self.clock.now()
         with self.database.write() as tx:
             seen = events.Repository(1296269, "octocat", "Hello-World", False, "main", 7)
-            repository = commits.see_repository(tx, seen)
+            repository = commits.see_repository(tx, seen, self.clock.now())
             commit = commits.see_commit(tx, repository.id, SHA, "Make it <b>learn</b>", "config.yaml", [], now)
-            run = experiments.see_run(tx, commit, workflow, 0, None, now)
-            experiments.see_trigger(tx, run, "push", "refs/heads/main", 0, now)
+            run = runs.see(tx, commit, workflow, 0, None, now)
+            runs.see_trigger(tx, run, "push", "refs/heads/main", 0, "octocat", now)
             row = Experiment(public_id=experiments.new_public_id(now), run_id=run.id, step=step, position=0)
             row.kind, row.created_at, row.notes = "experiment.run_single_node", now, ["a note of the planner"]
             row.params = {"command": "python3 train.py", "machine_type": None, "env": {"SEED": "1"}}

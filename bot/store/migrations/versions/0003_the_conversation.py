@@ -94,6 +94,17 @@ def _new_tables_of_repositories() -> None:
     op.create_index("requests_by_place", "requests", ["repository_id", "number"])
     op.create_index("requests_by_reaction", "requests", ["reaction", "reacted_at"])
     op.create_table(
+        "missing_deliveries",
+        _id(),
+        sa.Column("guid", sa.String(length=64), nullable=False),
+        sa.Column("github_id", sa.BigInteger(), nullable=False),
+        sa.Column("sent_at", sa.BigInteger(), nullable=False),
+        sa.Column("tries", sa.BigInteger(), nullable=False),
+        sa.Column("not_before", sa.BigInteger(), nullable=False),
+        sa.Column("lost", sa.Text(), nullable=True),
+        sa.UniqueConstraint("guid"),
+    )
+    op.create_table(
         "marks",
         sa.Column("name", sa.String(length=64), primary_key=True),
         sa.Column("value", sa.JSON(), nullable=False),

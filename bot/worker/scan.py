@@ -1,0 +1,181 @@
+"""Station: what GitHub shows is looked at, and what no event has told is taken in as if one had.
+
+The second net, beneath `bot.worker.recover`: for events that GitHub has forgotten (three days), or never sent because
+the App was suspended. Repositories, open pull requests and branches are read with ETags: what has not changed costs
+none of the hour's requests. Tags and merge groups are not looked at: GitHub names nobody who still waits for them.
+"""
+
+import logging
+from collections.abc import Iterator
+from datetime import datetime
+
+from bot.clock import DAY, MINUTE, SECOND, Clock
+from bot.core import events, sightings
+from bot.core.sightings import Sighting
+from bot.forge.client import Forge, Pull, Repo
+from bot.forge.errors import ForgeError
+from bot.forge.repo import Standing
+from bot.forge.shown import Installed
+from bot.store import commits, deliveries, installations
+from bot.store.database import Database
+from bot.store.schema import Installation, Repository
+
+_EVERY, _EVERY_POLL = 10 * MINUTE, 1 * MINUTE
+_SETTLED = 1 * MINUTE
+"""What is newer is on its way."""
+_MERGE_QUEUE = "gh-readonly-queue/"
+_log = logging.getLogger(__name__)
+
+
+class Scan:
+    """Looks at one repository after the other, and at where the App is installed."""
+
+    name = "scan"
+
+    def __init__(self, database: Database, clock: Clock, forge: Forge, *, polls: bool) -> None:
+        self._database, self._clock, self._forge = database, clock, forge
+        self._every = _EVERY_POLL if polls else _EVERY
+        self._next = clock.now() + MINUTE
+
+    def tick(self) -> bool:
+        now = self._clock.now()
+        if now >= self._next:
+            self._next = now + self._every
+            self._look_at_installations()
+        with self._database.read() as tx:
+            repository = installations.to_scan(tx, before=now - self._every)
+        if repository is None:
+            return False
+        is_first = not repository.scanned_at
+        with self._database.write() as tx:
+            installations.scanned(tx, repository, now)
+        try:
+            self._look_at(repository, now, is_first=is_first)
+        except ForgeError as trouble:
+            _log.info("%s/%s cannot be looked at: %s", repository.owner, repository.name, trouble)
+        return True
+
+    # Where the App is installed
+
+    def _look_at_installations(self) -> None:
+        try:
+            there = {one.id: one for one in self._forge.installations()}
+        except ForgeError as trouble:
+            _log.info("where the App is installed cannot be looked at: %s", trouble)
+            return
+        with self._database.write() as tx:
+            known = installations.see_all(tx, {one.id: one.account for one in there.values()}, self._clock.now())
+        self._take_in([sighting for row in known for sighting in _of_installation(row, there.get(row.github_id))])
+
+    # What a repository shows
+
+    def _look_at(self, repository: Repository, now: int, *, is_first: bool) -> None:
+        repo = Repo(repository.installation_id, repository.owner, repository.name)
+        standing = self._forge.standing(repo)
+        if standing.github_id != repository.github_id:
+            return  # the name is another one's by now; an event tells where ours went
+        here = _event(repository, standing)
+        if standing.is_archived:
+            self._take_in([sightings.of(events.RepositoryClosed(here, "archived"), str(now // DAY))])
+            return
+        found = [*self._pulls(repository, here, repo, since=repository.seen_at or now)]
+        if standing.pushed_at * SECOND <= self._clock.now() - _SETTLED:
+            found += self._branches(repository, here, repo, standing, is_first=is_first)
+        self._take_in(found)
+
+    def _pulls(self, repository: Repository, here: events.Repository, repo: Repo, *, since: int) -> Iterator[Sighting]:
+        listed = self._forge.open_pulls(repo)
+        with self._database.read() as tx:
+            known = {row.number: row for row in commits.pulls(tx, repository.id)}
+        for pull in listed.items:
+            row, at = known.get(pull.number), _microseconds(pull.updated_at)
+            if at > self._clock.now() - _SETTLED:
+                continue
+            if row is None:
+                # What was opened before the App came is nobody's wish until somebody touches it.
+                is_news = at >= since
+            else:
+                shown = (pull.head_sha, pull.base_branch, pull.is_draft, True)
+                is_news = shown != (row.head_sha, row.base_branch, row.is_draft, row.is_open)
+                is_news = is_news and pull.updated_at >= row.updated_at
+            if is_news:
+                yield sightings.of(_changed(here, pull, "synchronize"), "" if row is None else row.head_sha)
+        shown_open = {pull.number for pull in listed.items}
+        if listed.is_whole:
+            for row in known.values():
+                if row.is_open and row.number not in shown_open:
+                    pull = self._forge.get_pull(repo, row.number)
+                    if not pull.is_open:
+                        yield sightings.of(_changed(here, pull, "closed"))
+
+    def _branches(
+        self, repository: Repository, here: events.Repository, repo: Repo, standing: Standing, *, is_first: bool
+    ) -> Iterator[Sighting]:
+        listed = self._forge.branches(repo)
+        with self._database.read() as tx:
+            known = commits.heads(tx, repository.id)
+        shown = {f"refs/heads/{name}": sha for name, sha in listed.items if not name.startswith(_MERGE_QUEUE)}
+        for ref, sha in shown.items():
+            if known.get(ref) == sha:
+                continue
+            if ref not in known and is_first:
+                with self._database.write() as tx:
+                    commits.see_head(tx, repository.id, ref, sha, 0)
+                continue
+            yield sightings.of(events.PushReceived(here, ref, known.get(ref), sha, pushed_at=standing.pushed_at))
+        gone = [ref for ref, sha in known.items() if sha is not None and ref not in shown]
+        for ref in gone if listed.is_whole else ():
+            if ref.startswith("refs/heads/"):
+                yield sightings.of(events.RefDeleted(here, ref, standing.pushed_at))
+
+    def _take_in(self, found: list[Sighting]) -> None:
+        for one in found:
+            with self._database.connection() as connection:
+                is_new = deliveries.receive(connection, one.guid, one.event, one.body, self._clock.now(), "scan")
+            if is_new:
+                _log.warning("no event told of this %s; it was seen on GitHub", one.event)
+
+
+def _of_installation(row: Installation, there: Installed | None) -> Iterator[Sighting]:
+    is_open = row.removed_at is None and row.suspended_at is None
+    if there is None:
+        action = "deleted" if row.removed_at is None else ""
+    elif there.is_suspended:
+        action = "suspend" if row.suspended_at is None else ""
+    else:
+        action = "" if is_open else "unsuspend"
+    if action:
+        since = f"{row.removed_at}/{row.suspended_at}/{row.seen_at}"
+        yield sightings.of(events.InstallationChanged(row.github_id, row.account, action), since)
+
+
+def _event(repository: Repository, standing: Standing) -> events.Repository:
+    return events.Repository(
+        repository.github_id,
+        standing.owner,
+        standing.name,
+        standing.is_private,
+        standing.default_branch,
+        repository.installation_id,
+    )
+
+
+def _changed(here: events.Repository, pull: Pull, action: str) -> events.PullRequestChanged:
+    return events.PullRequestChanged(
+        repository=here,
+        action=action,
+        number=pull.number,
+        sha=pull.head_sha,
+        head_branch=pull.head_branch,
+        base_branch=pull.base_branch,
+        base_sha=pull.base_sha,
+        updated_at=pull.updated_at,
+        is_fork=pull.is_fork,
+        author=pull.author,
+        is_draft=pull.is_draft,
+        is_open=pull.is_open,
+    )
+
+
+def _microseconds(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp()) * SECOND
