@@ -1,6 +1,6 @@
 """What GitHub should show, and what it was last told: check runs and the comments of pull requests."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,8 +65,8 @@ class DueCheck:
     sending_at: int | None
 
 
-def due(tx: Transaction) -> list[DueCheck]:
-    """Return every check whose desired view GitHub has not been told, and can be.
+def due(tx: Transaction, besides: Collection[int] = ()) -> list[DueCheck]:
+    """Return every check whose desired view GitHub has not been told, and can be; `besides` are closed installations.
 
     The newest check of a name governs, by GitHub's own time: a generation waits until the one before it is there.
     """
@@ -84,17 +84,18 @@ def due(tx: Transaction) -> list[DueCheck]:
         )
         .join(Commit, Check.commit_id == Commit.id)
         .join(Repository, Commit.repository_id == Repository.id)
-        .where(Check.is_pending, ~exists().where(*before, older.is_pending), *can_be_told())
+        .where(Check.is_pending, ~exists().where(*before, older.is_pending), *can_be_told(besides))
         .order_by(Check.id)
     )
     return [DueCheck(row[0], row[1], bool(row[2]), bool(row[3]), row[4], row[5], row[6]) for row in tx.execute(query)]
 
 
-def can_be_told() -> tuple[ColumnElement[bool], ...]:
+def can_be_told(besides: Collection[int] = ()) -> tuple[ColumnElement[bool], ...]:
     """A repository that is closed to us, or whose installation is suspended or removed, hears nothing."""
     gone = or_(Installation.suspended_at.is_not(None), Installation.removed_at.is_not(None))
     silent = select(Installation.github_id).where(gone)
-    return Repository.closed.is_(None), Repository.installation_id.not_in(silent)
+    here = Repository.installation_id
+    return Repository.closed.is_(None), here.not_in(silent), here.not_in(besides)
 
 
 @dataclass(frozen=True)
@@ -186,12 +187,12 @@ class DueComment:
     sending_at: int | None
 
 
-def due_comments(tx: Transaction) -> list[DueComment]:
-    """Return every comment that GitHub has not been told as it should be, and can be."""
+def due_comments(tx: Transaction, besides: Collection[int] = ()) -> list[DueComment]:
+    """Return every comment that GitHub has not been told as it should be, and can be, like `due`."""
     query = (
         select(Comment.id, Repository.installation_id, Comment.told_at, Comment.not_before, Comment.sending_at)
         .join(Repository, Comment.repository_id == Repository.id)
-        .where(Comment.is_pending, *can_be_told())
+        .where(Comment.is_pending, *can_be_told(besides))
         .order_by(Comment.id)
     )
     return [DueComment(*row) for row in tx.execute(query)]

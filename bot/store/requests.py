@@ -1,6 +1,6 @@
 """What people ask for: kept until it is done or refused, and then for those who want to know what became of it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import func, or_, select, update
 
@@ -53,12 +53,16 @@ def conclude(tx: Transaction, request: Request, state: str, answer: str, sha: st
     tx.execute(update(Request).where(Request.id == request.id).values(values))
 
 
-def reactions(tx: Transaction) -> list[tuple[Request, Repository]]:
-    """Return the requests whose comments are to get their reaction yet, one for each comment: the worst answer."""
+def reactions(tx: Transaction, besides: Collection[int] = ()) -> list[tuple[Request, Repository]]:
+    """Return the requests whose comments are to get their reaction yet, one for each comment: the worst answer.
+
+    `besides` are installations that can be told nothing now.
+    """
     query = (
         select(Request, Repository)
         .join(Repository, Request.repository_id == Repository.id)
         .where(Request.reaction.is_not(None), Request.reacted_at.is_(None), Request.comment_id.is_not(None))
+        .where(Repository.installation_id.not_in(besides))
         .order_by(Request.reaction, Request.id)  # "+1" sorts before "-1": the last one wins
     )
     newest = {request.comment_id: (request, repository) for request, repository in tx.execute(query)}

@@ -61,23 +61,36 @@ class Teller:
     def __init__(self, database: Database, clock: Clock, forge: Forge, pool: Executor) -> None:
         self._database, self._clock, self._forge, self._pool = database, clock, forge, pool
         self._busy: set[int] = set()
+        self._known: set[int] = set()
         self._lock = threading.Lock()
 
     def tell(self) -> bool:
         """Begin to send the most urgent thing that is due to each installation; tell whether there was any."""
+        closed = self._closed()
         with self._database.read() as tx:
-            due, comments, reactions = checks.due(tx), checks.due_comments(tx), requests.reactions(tx)
+            due, comments = checks.due(tx, closed), checks.due_comments(tx, closed)
+            reactions = requests.reactions(tx, closed)
         orders = [
             *map(self._check_order, due),
             *map(self._comment_order, comments),
             *(self._reaction_order(request, repository) for request, repository in reactions),
         ]
-        now, is_sent = self._clock.now(), False
+        now = self._clock.now()
+        first: dict[int, Order] = {}
         for order in sorted(orders, key=lambda order: order.urgency):
-            if order.due <= now and self._takes_turn(order):
+            if order.due <= now:
+                first.setdefault(order.installation, order)
+        self._known |= first.keys()
+        for order in first.values():
+            if self._takes_turn(order):
                 self._pool.submit(self._send, order)
-                is_sent = True
-        return is_sent
+        return bool(first)
+
+    def _closed(self) -> set[int]:
+        """Return the installations to which nothing can leave now: what there is for them need not be looked at."""
+        with self._lock:
+            busy = set(self._busy)
+        return {one for one in self._known if one in busy or self._forge.pacer.may_write(one)}
 
     def _takes_turn(self, order: Order) -> bool:
         """Tell whether this order may leave now; nothing else leaves to its installation until it has come back."""
