@@ -19,6 +19,7 @@ def live_through(root: Path, clock: ManualClock) -> DevHub:
     """Return a devhub, closed again, whose `requests` and `deliveries` are full."""
     with DevHub(root, clock) as hub:
         hub.add_organization("acme")
+        hub.app.events += ("commit_comment",)  # which ours does not ask for
         repository = hub.create_repository("acme", "digits", private=True)
         sha = hub.commit_files(repository, {"train.py": "print(1)"})
         hub.commit_files(repository, {"train.py": "print(2)"}, branch="better")
