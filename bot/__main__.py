@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot import __version__, settings
+from bot import __version__, envfile, settings
 from bot.clock import SystemClock
 from bot.core import config
+from bot.setup import options as setup_options
 from bot.up import Processes, follow, when_told_to_end
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for chatty in ("alembic", "werkzeug"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
+        if options.reads_settings:
+            envfile.add_to(os.environ)
         return int(options.run(options))
     except settings.SettingsError as error:
         for problem in error.problems:
@@ -47,14 +51,18 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="experiment-ci", description="A GitHub App that runs experiments.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="command")
-    _command(commands, "up", _up, "run web and worker on this machine")
-    _command(commands, "serve", _serve, "run the web process: the webhook door and the pages")
-    _command(commands, "work", _work, "run the worker: intake, launch, watch, collect, report")
-    _command(commands, "doctor", _doctor, "say what works and what does not, with the cure")
+    _command(commands, "up", _up, "run web and worker on this machine", settings=True)
+    _command(commands, "serve", _serve, "run the web process: the webhook door and the pages", settings=True)
+    _command(commands, "work", _work, "run the worker: intake, launch, watch, collect, report", settings=True)
+    setup_options.add(_command(commands, "setup", _setup, "make the GitHub App, and keep its key and settings here"))
+    _command(commands, "doctor", _doctor, "say what works and what does not, with the cure", settings=True)
     demo = _command(commands, "demo", _demo, "show everything on this machine, with a GitHub of its own")
     demo.add_argument("--once", action="store_true", help="end by itself: 0 when every check concluded as it must")
     demo.add_argument("--dir", type=Path, default=Path(".demo"), help="where the demo keeps its files")
-    _secret_verbs(_command(commands, "secret", _secret, "store secrets for experiments: set, list, delete, rotate"))
+    secret = _command(
+        commands, "secret", _secret, "store secrets for experiments: set, list, delete, rotate", settings=True
+    )
+    _secret_verbs(secret)
     check = _command(commands, "check-config", _check_config, "say what is wrong with a config, with line and hint")
     check.add_argument("path", nargs="?", type=Path, help="a config file, or a repository (default: this one)")
     first = _command(commands, "init", _init, "look at a repository and write a first config that fits it")
@@ -66,10 +74,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, run: Command, summary: str
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    run: Command,
+    summary: str,
+    *,
+    settings: bool = False,
 ) -> argparse.ArgumentParser:
+    """Add a command. One that needs `settings` has those of the env file in its environment."""
     parser = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, reads_settings=settings)
     return parser
 
 
@@ -148,6 +162,17 @@ def _app() -> "App":
         return start(read, SystemClock())
     except CannotStart as error:
         sys.exit(_complain(str(error)))
+
+
+def _setup(options: argparse.Namespace) -> int:
+    from bot.setup.command import SetupError, run
+    from bot.setup.terminal import Terminal
+
+    try:
+        run(options, os.environ, Terminal(partial(print, flush=True), input), SystemClock())
+    except SetupError as error:
+        return _complain(config.printable(str(error)))
+    return 0
 
 
 def _doctor(_options: argparse.Namespace) -> int:

@@ -88,18 +88,37 @@ class Settings:
     @property
     def has_public_address(self) -> bool:
         """Tell whether GitHub's image proxy could reach PUBLIC_URL: https, and no private or local address."""
-        url = urlsplit(self.public_url)
-        host = (url.hostname or "").rstrip(".")
-        try:
-            return url.scheme == "https" and ipaddress.ip_address(host).is_global
-        except ValueError:
-            return url.scheme == "https" and "." in host and not host.endswith(_PRIVATE_NAMES)
+        return self.public_url.startswith("https:") and is_public(self.public_url)
 
     def shows_images(self, is_private: bool) -> bool:
         """Tell whether a repository's comments may carry pictures that anybody with the URL can see."""
         if self.images == "auto":
             return self.has_public_address and not is_private
         return self.images == "public"
+
+
+def is_plain_url(value: str) -> bool:
+    """Tell whether this is an http(s) URL of a host and perhaps a path: nobody's password, no query, no fragment."""
+    try:
+        url = urlsplit(value)
+        return bool(_URL.fullmatch(value)) and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
+
+
+def is_public(url: str) -> bool:
+    """Tell whether the host of a URL may be one of the internet's: no private or local address."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." in host and not host.endswith(_PRIVATE_NAMES)
+
+
+def web_url_of(api_url: str) -> str:
+    """Return where GitHub's pages are. Enterprise Server has its API below them (`https://HOST/api/v3`)."""
+    api = api_url.rstrip("/")
+    return api.removesuffix("/api/v3") if api.endswith("/api/v3") else "https://github.com"
 
 
 def read(environ: Mapping[str, str]) -> Settings:
@@ -113,7 +132,7 @@ def forget_secrets() -> None:
         os.environ.pop(name, None)
 
 
-def _own_url(host: str, port: int) -> str:
+def own_url(host: str, port: int) -> str:
     """Return where a browser on this machine finds the web process."""
     reachable = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - named, not listened on
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
@@ -135,9 +154,9 @@ class _Reader:
             webhook_secrets=self._webhook_secrets(),
             data_dir=data_dir,
             database_url=self._text("DATABASE_URL", f"sqlite:///{data_dir / 'experiment-ci.sqlite3'}"),
-            public_url=self._url("PUBLIC_URL", _own_url(host, port)),
+            public_url=self._url("PUBLIC_URL", own_url(host, port)),
             api_url=self._url("GITHUB_API_URL", "https://api.github.com"),
-            web_url=self._web_url(),
+            web_url=self._url("GITHUB_WEB_URL", web_url_of(self._text("GITHUB_API_URL", ""))),
             backend=self._choice("BACKEND", "local", BACKENDS),
             host=host,
             port=port,
@@ -163,12 +182,6 @@ class _Reader:
         if self._problems:
             raise SettingsError(self._problems)
         return settings
-
-    def _web_url(self) -> str:
-        """GitHub Enterprise Server has its API below its own address (`https://HOST/api/v3`): one says the other."""
-        api = self._text("GITHUB_API_URL", "").rstrip("/")
-        own = api.removesuffix("/api/v3") if api.endswith("/api/v3") else "https://github.com"
-        return self._url("GITHUB_WEB_URL", own)
 
     def _text(self, name: str, default: str) -> str:
         return self._environ.get(name, "").strip() or default
@@ -281,12 +294,7 @@ class _Reader:
 
     def _url(self, name: str, default: str) -> str:
         value = self._text(name, default).rstrip("/")
-        try:
-            url = urlsplit(value)
-            is_good = bool(_URL.fullmatch(value)) and bool(url.hostname) and url.port != 0
-        except ValueError:
-            is_good = False
-        if not is_good:
+        if not is_plain_url(value):
             given = "" if "@" in value else f", not {value!r}"  # what stands before an @ may be a password
             self._problems.append(f"{name} must be a plain http(s) URL such as {default}{given}.")
         return value

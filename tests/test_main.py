@@ -22,7 +22,7 @@ from bot.clock import SystemClock
 from bot.devhub.auth import key_pair
 from bot.worker_sign import WorkerSign
 
-COMMANDS = ("up", "serve", "work", "doctor", "demo", "secret", "check-config", "init", "config-schema")
+COMMANDS = ("up", "serve", "work", "setup", "doctor", "demo", "secret", "check-config", "init", "config-schema")
 STARTING = ("up", "serve", "work")
 CONFIG = """\
 version: 2
@@ -56,6 +56,7 @@ def environ(tmp_path: Path, private_key: str) -> dict[str, str]:
         "GITHUB_API_URL": "http://127.0.0.1:9",
         "DATA_DIR": str(tmp_path / "data"),
         "PORT": str(port),
+        "ENV_FILE": "none",
     }
 
 

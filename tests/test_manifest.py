@@ -20,7 +20,7 @@ PERMISSIONS = {
     "issues": "read",
     "merge_queues": "read",
 }
-EVENTS = ["push", "pull_request", "issue_comment", "commit_comment", "merge_group", "repository"]
+EVENTS = ["push", "pull_request", "issue_comment", "merge_group", "repository"]
 
 BY_THEMSELVES = {"check_run", "check_suite", "installation", "installation_repositories"}
 """What GitHub sends to every App without being asked."""

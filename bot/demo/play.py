@@ -133,6 +133,7 @@ class Demo:
             "DATABASE_URL": self._database_url,
             "MACHINES_FILE": str(machines),
             "PORT": str(port),
+            "ENV_FILE": "none",
             "PUBLIC_URL": f"http://127.0.0.1:{port}",
             # devhub's pages are opened on this machine, so its pictures can be fetched although nobody else could.
             "IMAGES": "public",

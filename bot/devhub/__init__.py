@@ -26,7 +26,8 @@ Other acts of people, each with its complete webhook: `close_pull`, `reopen_pull
 
 With repositories: `rename_repository`, `archive_repository`, `unarchive_repository`, `set_visibility(…, private=…)`,
 `transfer_repository(repository, "zoe", installed=True)`, `delete_repository`, `set_role(repository, "zoe", "triage")`
-(`none` takes it away) and `add_collaborator`, which tell nobody.
+(`none` takes it away) and `add_collaborator`, which tell nobody, as does `require_check(repository, "experiments",
+app_id)`, which a branch then needs (`classic=True`: by its older protection).
 
 With the App's installation on an account: `install("acme", [repository])` (left out: on all), `uninstall`, `suspend`,
 `unsuspend`, `add_repositories`, `remove_repositories`, `grant("acme", {"checks": "read"})`. `create_repository`

@@ -45,6 +45,7 @@ class Courier:
         self.hook_id = world.new_id()
         self.url: str | None = None
         self.content_type: ContentType = "json"
+        self.insecure_ssl = "0"
         self.deliveries: list[Delivery] = []
         self._ids = itertools.count(1)
         self._order = itertools.count()

@@ -40,6 +40,13 @@ class Site:
     def shapes(self) -> Shapes:
         return Shapes(self.url, self.url)
 
+    @property
+    def hook_config(self) -> dict[str, str]:
+        """Return where the App's webhooks go and how, as its owner sees it."""
+        courier = self.courier
+        config = {"content_type": courier.content_type, "insecure_ssl": courier.insecure_ssl, "secret": "********"}
+        return config | ({"url": courier.url} if courier.url else {})
+
     def git(self, repository: Repository) -> Git:
         return Git(repository.path)
 

@@ -63,7 +63,7 @@ class Credentials:
     ) -> None:
         self.app_id = app_id
         self.api_url = api_url.rstrip("/")
-        self._key = _rsa_key(private_key)
+        self._key = rsa_key(private_key)
         self._read_again = read_again
         self._clock, self._pacer = clock, pacer or Pacer(clock)
         self._offset = 0.0
@@ -157,6 +157,13 @@ class Credentials:
             self._pacer.answered(APP)
         return answer
 
+    def ask_as(self, installation: int, path: str) -> "Answer":
+        """Ask `GET path` as an installation and return whatever GitHub answers: for a look now and then.
+
+        What is done every day goes through `bot.forge.client`, which keeps GitHub's pace. Raises what `token` does.
+        """
+        return self._send("GET", path, None, self.token(installation))
+
     def _learned_the_time(self, answer: "Answer") -> bool:
         """Take GitHub's time for ours where they differ by more than is forgiven; tell whether that is new."""
         measured = answer.clock_offset
@@ -170,7 +177,7 @@ class Credentials:
         """Read the key again, as rotating it leaves it; tell whether it is another one than we have."""
         try:
             text = self._read_again()
-            key = None if text is None else _rsa_key(text)
+            key = None if text is None else rsa_key(text)
         except (OSError, ValueError):
             return False
         if key is None or key.public_key() == self._key.public_key():
@@ -180,8 +187,9 @@ class Credentials:
         return True
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> "Answer":
-        bearer = self.jwt()
+        return self._send(method, path, body, self.jwt())
 
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None, bearer: str) -> "Answer":
         def authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
             # As `auth=`, not as a header: else requests lets a ~/.netrc that names the host overwrite it.
             request.headers["Authorization"] = f"Bearer {bearer}"
@@ -254,7 +262,8 @@ def cure_for(answer: Answer, app_id: int) -> str:
     return f"The private key does not belong to App {app_id}, or it was deleted on the App's settings page."
 
 
-def _rsa_key(given: str | RSAPrivateKey) -> RSAPrivateKey:
+def rsa_key(given: str | RSAPrivateKey) -> RSAPrivateKey:
+    """Return the App's key; raises ValueError (without the text) for what is none."""
     try:
         key = load_pem_private_key(given.encode(), password=None) if isinstance(given, str) else given
     except (ValueError, TypeError, UnsupportedAlgorithm):

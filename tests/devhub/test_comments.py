@@ -35,6 +35,9 @@ def test_a_comment_of_a_person_carries_no_commit(hub: DevHub, pull: Pull) -> Non
 
 def test_a_comment_on_a_commit(hub: DevHub, pull: Pull) -> None:
     hub.comment_on_commit(pull.repository, pull.head_sha, "/run")
+    assert hub.deliveries[-1].event == "pull_request", "ours does not subscribe to these"
+    hub.app.events += ("commit_comment",)
+    hub.comment_on_commit(pull.repository, pull.head_sha, "/run")
     assert hub.deliveries[-1].event == "commit_comment"
     assert hub.deliveries[-1].payload["comment"]["commit_id"] == pull.head_sha
 

@@ -21,14 +21,7 @@ def test_ours_asks_for_the_least_that_works() -> None:
         "issues": "read",
         "merge_queues": "read",
     }
-    assert set(manifest.events) == {
-        "push",
-        "pull_request",
-        "issue_comment",
-        "commit_comment",
-        "merge_group",
-        "repository",
-    }
+    assert set(manifest.events) == {"push", "pull_request", "issue_comment", "merge_group", "repository"}
 
 
 @pytest.mark.parametrize(

@@ -135,3 +135,24 @@ def test_roles_are_given_and_taken_away(hub: DevHub, client: Client, repository:
     assert role("zoe") == ("read", "read"), "what is public is read by everybody"
     for nobody in ("nobody", "experiment-ci[bot]"):
         assert client.get(f"{REPO}/collaborators/{nobody}/permission").status_code == 404
+
+
+def test_a_check_is_required_by_a_ruleset_or_by_the_older_protection(
+    hub: DevHub, client: Client, repository: Repository, pull: Pull
+) -> None:
+    hub.require_check(repository, "experiments", hub.app.id)
+    hub.require_check(repository, "lint")
+    [rule] = client.get(f"{REPO}/rules/branches/main").json()
+    assert (rule["type"], rule["ruleset_source"]) == ("required_status_checks", "acme/digits")
+    assert rule["parameters"]["required_status_checks"] == [
+        {"context": "experiments", "integration_id": hub.app.id},
+        {"context": "lint"},
+    ]
+    assert client.get(f"{REPO}/rules/branches/better").json() == []
+
+    hub.require_check(repository, "experiments", branch="better", classic=True)
+    assert client.get(f"{REPO}/rules/branches/better").json() == [], "rulesets only"
+    shown = client.get(f"{REPO}/branches/better").json()
+    assert shown["protection"]["required_status_checks"]["checks"] == [{"context": "experiments", "app_id": None}]
+    assert [one["name"] for one in client.get(f"{REPO}/branches?protected=true").json()] == ["better", "main"]
+    assert client.get(f"{REPO}/branches?protected=false").json() == []

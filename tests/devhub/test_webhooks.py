@@ -146,3 +146,19 @@ def test_random_bad_days_repeat_themselves(hub: DevHub, pull: Pull, receiver: Re
     first = day()
     assert first == day()
     assert first != sorted(map(str, range(12)))
+
+
+def test_the_app_itself_says_where_its_webhooks_go(hub: DevHub, client: Client, pull: Pull, receiver: Receiver) -> None:
+    hub.set_webhook(None)
+    wanted = {"url": receiver.url, "secret": "another", "content_type": "form", "insecure_ssl": "1"}
+    assert client.as_app("PATCH", "/app/hook/config", json={"content_type": "xml"}).status_code == 422
+    told = client.as_app("PATCH", "/app/hook/config", json=wanted).json()
+    assert told == client.as_app("GET", "/app/hook/config").json() == wanted | {"secret": "********"}
+    assert client.as_app("PATCH", "/app/hook/config", json={}).json() == told
+
+    hub.comment(pull, "hello")
+    assert hub.wait_delivered()
+    [came] = receiver.received
+    digest = hmac.new(b"another", came.body, hashlib.sha256).hexdigest()
+    assert came.headers["X-Hub-Signature-256"] == f"sha256={digest}"
+    assert came.headers["Content-Type"] == "application/x-www-form-urlencoded"

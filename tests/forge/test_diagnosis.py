@@ -21,6 +21,7 @@ INSTALLATION = {
     "repository_selection": "selected",
     "html_url": "https://github.com/settings/installations/7",
 }
+LIMIT = {"resources": {"core": {"limit": 5000, "remaining": 4321, "reset": 1_700_000_000, "used": 679}}}
 
 
 def ask(credentials: Credentials) -> dict[str, Finding]:
@@ -28,16 +29,19 @@ def ask(credentials: Credentials) -> dict[str, Finding]:
 
 
 def test_all_is_well(credentials: Credentials, github: Standin) -> None:
-    github.will(Reply(200, APP), Reply(200, [INSTALLATION]))
+    github.will(Reply(200, APP), Reply(200, [INSTALLATION]), Reply(200, LIMIT))
 
     assert diagnose(credentials, WANTED, EVENTS) == [
         Finding("clock", True, "This machine's clock is +0 s from GitHub's."),
         Finding("credentials", True, "GitHub knows us as the App “ci” (4242)."),
         Finding("permissions", True, "All that the manifest asks for."),
         Finding("events", True, "Subscribed to all that the manifest asks for."),
-        Finding("installation octo", True, "Reachable (id 7, selected repositories)."),
+        Finding(
+            "installation octo", True, "Reachable (id 7, selected repositories), 4321 of 5000 requests left this hour."
+        ),
     ]
-    assert github.lines == ["GET /app", "GET /app/installations?per_page=30"]
+    assert github.lines == ["GET /app", "GET /app/installations?per_page=30", "GET /rate_limit"]
+    assert github.asked[-1].headers["authorization"] == "Bearer ghs_1", "each installation has a limit of its own"
 
 
 def test_a_clock_that_is_off_is_the_first_thing_said(credentials: Credentials, github: Standin) -> None:
@@ -129,6 +133,35 @@ def test_an_installation_that_does_not_work_is_told_with_its_page(
     assert sentence in finding.sentence
     assert cure in finding.cure
     assert "https://github.com/settings/installations/7" in finding.cure
+
+
+def test_more_events_than_needed_are_said(credentials: Credentials, github: Standin) -> None:
+    github.will(Reply(200, {**APP, "events": [*EVENTS, "star"]}), Reply(200, [INSTALLATION]))
+
+    finding = ask(credentials)["events"]
+
+    assert finding.ok
+    assert finding.sentence.endswith("More than the bot ever reads: star.")
+
+
+@pytest.mark.parametrize(
+    ("reply", "ok", "says"),
+    [
+        (Reply(200, {"resources": {"core": {"limit": 5000, "remaining": 12}}}), False, "12 of 5000 requests left"),
+        (Reply(404, {"message": "Rate limiting is not enabled."}), True, "selected repositories)."),
+        (Reply(200, "<html>"), True, "selected repositories)."),
+    ],
+)
+def test_what_is_left_of_an_installations_limit(
+    credentials: Credentials, github: Standin, reply: Reply, ok: bool, says: str
+) -> None:
+    github.will(Reply(200, APP), Reply(200, [INSTALLATION]), reply)
+
+    finding = ask(credentials)["installation octo"]
+
+    assert finding.ok is ok
+    assert says in finding.sentence
+    assert bool(finding.cure) is not ok
 
 
 def test_an_app_that_is_installed_nowhere(credentials: Credentials, github: Standin) -> None:

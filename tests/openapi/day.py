@@ -19,9 +19,13 @@ def live_through(root: Path, clock: ManualClock) -> DevHub:
     """Return a devhub, closed again, whose `requests` and `deliveries` are full."""
     with DevHub(root, clock) as hub:
         hub.add_organization("acme")
+        hub.app.events += ("commit_comment",)  # which ours does not ask for
         repository = hub.create_repository("acme", "digits", private=True)
         sha = hub.commit_files(repository, {"train.py": "print(1)"})
         hub.commit_files(repository, {"train.py": "print(2)"}, branch="better")
+        hub.require_check(repository, "experiments", hub.app.id)
+        hub.require_check(repository, "lint")
+        hub.require_check(repository, "experiments", branch="better", classic=True)
         pull = hub.open_pull(repository, head="better", body="Because.")
         client = Client(hub, clock).login()
         _write_checks(client, sha, pull.head_sha)
@@ -71,7 +75,7 @@ def _read_everything(client: Client, sha: str) -> None:
         *(f"/check-runs/{run}/annotations", "/issues/1", f"/issues/comments/{comment}", "", "/pulls", "/pulls/1"),
         *("/pulls/9", f"/commits/{sha}", f"/commits/{sha}/pulls", f"/git/blobs/{tree['tree'][0]['sha']}"),
         *("/collaborators/acme/permission", "/branches", "/branches/better", "/branches/nothing"),
-        *("/compare/main...better", "/compare/main...nothing"),
+        *("/compare/main...better", "/compare/main...nothing", "/rules/branches/main", "/rules/branches/nothing"),
     )
     for path in below:
         client.get(REPO + path)
@@ -91,6 +95,8 @@ def _ask_as_the_app(client: Client, repository: Repository) -> None:
     client.as_app("GET", "/orgs/acme/installation")
     client.as_app("GET", "/orgs/nobody/installation")
     client.as_app("POST", "/app/hook/deliveries/1/attempts")
+    client.as_app("PATCH", "/app/hook/config", json={"content_type": "json", "insecure_ssl": "0"})
+    client.as_app("PATCH", "/app/hook/config", json={"content_type": "xml"})
     client.send("GET", "/app", "Bearer a.b.c")
     Client(client.hub, client.clock).login().delete("/installation/token")
 

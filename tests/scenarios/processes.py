@@ -41,6 +41,7 @@ class Bot:
             "DATA_DIR": str(self.data),
             "MACHINES_FILE": str(_machines(root)),
             "PORT": str(port),
+            "ENV_FILE": "none",
             "PUBLIC_URL": self._url,
             "ALLOW_UNISOLATED_TRUSTED_CODE": "no" if _has_walls() else "yes",
         }

@@ -6,7 +6,15 @@ while `World.lock` is held.
 
 from bot.devhub.model.accounts import Account, App, Installation
 from bot.devhub.model.checks import CheckRun, CheckSuite, Moment, Output
-from bot.devhub.model.repositories import Comment, CommitComment, MergeGroup, Pull, Reaction, Repository
+from bot.devhub.model.repositories import (
+    Comment,
+    CommitComment,
+    MergeGroup,
+    Pull,
+    Reaction,
+    Repository,
+    RequiredCheck,
+)
 from bot.devhub.model.values import NO_SHA, RANK, Role, Status, iso
 from bot.devhub.model.world import World
 
@@ -26,6 +34,7 @@ __all__ = [
     "Pull",
     "Reaction",
     "Repository",
+    "RequiredCheck",
     "Role",
     "Status",
     "World",

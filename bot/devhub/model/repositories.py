@@ -90,6 +90,19 @@ class MergeGroup:
     base_ref: str
 
 
+@dataclass(frozen=True)
+class RequiredCheck:
+    """A check without which nothing gets into a branch. `app_id` is the App that must report it, None: anybody may.
+
+    It stands in a ruleset, or in the older protection of the branch (`is_classic`).
+    """
+
+    branch: str
+    name: str
+    app_id: int | None
+    is_classic: bool
+
+
 @dataclass(eq=False)
 class Repository:
     """A repository; its bare git repository is at `path`. A deleted one is still what its forks' pulls point at."""
@@ -111,6 +124,7 @@ class Repository:
     merge_groups: dict[str, MergeGroup] = field(default_factory=dict, repr=False)
     suites: dict[str, CheckSuite] = field(default_factory=dict, repr=False)
     commit_comments: list[CommitComment] = field(default_factory=list, repr=False)
+    required_checks: list[RequiredCheck] = field(default_factory=list, repr=False)
     push_lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     @property
@@ -126,6 +140,10 @@ class Repository:
     def grants(self, account: Account, role: Role) -> bool:
         """Tell whether the account has `role` or more."""
         return RANK[self.role_of(account)] >= RANK[role]
+
+    def required_on(self, branch: str, *, classic: bool) -> list[RequiredCheck]:
+        """Return what must pass on a branch, by rulesets or by the older protection."""
+        return [one for one in self.required_checks if one.branch == branch and one.is_classic is classic]
 
     def open_pulls(self) -> list[Pull]:
         return [pull for pull in self.pulls.values() if pull.is_open]

@@ -46,12 +46,13 @@ class Apps(Acts):
             app = new_app(self.world, manifest, owner, new_key_pair(), self.site.clock.now())
             app.is_public = manifest.is_public
             self.world.app = app
-            self.site.courier.url, self.site.courier.content_type = manifest.hook_url, "json"
+            courier = self.site.courier
+            courier.url, courier.content_type, courier.insecure_ssl = manifest.hook_url, "json", "0"
             if manifest.hook_url is not None:
-                self._ping(app, manifest.hook_url)
+                self._ping(app)
             return app
 
-    def _ping(self, app: App, url: str) -> None:
+    def _ping(self, app: App) -> None:
         courier, now = self.site.courier, iso(app.created_at)
         api = f"{self.site.url}/app/hook"
         hook = {
@@ -60,7 +61,7 @@ class Apps(Acts):
             "name": "web",
             "active": True,
             "events": list(app.events),
-            "config": {"content_type": "json", "insecure_ssl": "0", "secret": "********", "url": url},
+            "config": self.site.hook_config,
             "updated_at": now,
             "created_at": now,
             "app_id": app.id,

@@ -4,7 +4,7 @@ import shutil
 from typing import Any
 
 from bot.devhub.git import Git
-from bot.devhub.model import Account, Installation, Repository, Role
+from bot.devhub.model import Account, Installation, Repository, RequiredCheck, Role
 from bot.devhub.people.installations import Installations
 
 
@@ -135,6 +135,23 @@ class Repositories(Installations):
             if role not in {None, "none"}:
                 repository.collaborators[login.lower()] = role
             return account
+
+    def require_check(
+        self,
+        repository: Repository,
+        name: str,
+        app_id: int | None = None,
+        branch: str | None = None,
+        *,
+        classic: bool = False,
+    ) -> None:
+        """Require a check on a branch (default: the default one), of one App or (None) of whoever reports it.
+
+        By a ruleset, or by the older protection of the branch. devhub shows it and merges all the same.
+        """
+        with self.world.lock:
+            required = RequiredCheck(branch or repository.default_branch, name, app_id, classic)
+            repository.required_checks.append(required)
 
     def set_fetch_rules(self, repository: Repository, *, any_sha: bool = True, filters: bool = True) -> None:
         """Refuse (or allow again) fetching a SHA that no ref names, and fetching without blobs."""

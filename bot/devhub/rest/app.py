@@ -6,7 +6,7 @@ from flask import request
 
 from bot.clock import DAY
 from bot.devhub.auth import Actor
-from bot.devhub.deliveries import Delivery
+from bot.devhub.deliveries import ContentType, Delivery
 from bot.devhub.errors import ApiError, not_found, suspended
 from bot.devhub.manifest import allows
 from bot.devhub.model import Installation, Repository, iso
@@ -18,6 +18,7 @@ routes = Routes()
 _KEPT = 3 * DAY
 """How long github.com keeps deliveries for redelivery."""
 _MOST_REPOSITORIES = 500
+_CONTENT_TYPES: dict[str, ContentType] = {"json": "json", "form": "form"}
 _CODES = {"success": range(200, 400), "failure": range(400, 600)}
 
 
@@ -94,9 +95,20 @@ def list_repositories(call: Call) -> Answer:
 
 @routes.add("GET", "/app/hook/config", "app")
 def get_hook(call: Call) -> Answer:
-    courier = call.site.courier
-    config = {"content_type": courier.content_type, "insecure_ssl": "0", "secret": "********"}
-    return Answer(config | ({"url": courier.url} if courier.url else {}))
+    return Answer(call.site.hook_config)
+
+
+@routes.add("PATCH", "/app/hook/config", "app")
+def update_hook(call: Call) -> Answer:
+    """Change what the body names, and leave the rest as it is."""
+    body, courier, app = call.body(), call.site.courier, call.site.app
+    kind = body.text("content_type", choices=_CONTENT_TYPES)
+    url, secret, verifies_not = body.text("url"), body.text("secret"), body.text("insecure_ssl", choices=("0", "1"))
+    courier.url = url or courier.url
+    courier.content_type = _CONTENT_TYPES[kind] if kind else courier.content_type
+    app.webhook_secret = secret or app.webhook_secret
+    courier.insecure_ssl = verifies_not or courier.insecure_ssl
+    return Answer(call.site.hook_config)
 
 
 @routes.add("GET", "/app/hook/deliveries", "app")

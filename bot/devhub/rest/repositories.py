@@ -49,9 +49,11 @@ def get_permission(call: Call) -> Answer:
 
 @routes.add("GET", "/repos/{owner}/{repo}/branches", "contents:read")
 def list_branches(call: Call) -> Answer:
-    """List by name. No branch of devhub's is protected."""
-    branches = {} if request.args.get("protected") == "true" else call.site.git(call.repository).branches()
-    return call.listed([*branches.items()], lambda each: call.shapes.short_branch(call.repository, *each))
+    """List by name; `protected` chooses."""
+    branches = call.site.git(call.repository).branches()
+    found = [call.shapes.short_branch(call.repository, *each) for each in branches.items()]
+    wanted = {"true": {True}, "false": {False}}.get(request.args.get("protected", ""), {True, False})
+    return call.listed([one for one in found if one["protected"] in wanted], dict)
 
 
 @routes.add("GET", "/repos/{owner}/{repo}/branches/{branch}", "contents:read")
@@ -61,6 +63,12 @@ def get_branch(call: Call) -> Answer:
     if sha is None:
         raise ApiError(404, "Branch not found")
     return Answer(call.shapes.full_branch(call.repository, name, call.site.commit(call.repository, sha)))
+
+
+@routes.add("GET", "/repos/{owner}/{repo}/rules/branches/{branch}", "metadata:read")
+def list_rules(call: Call) -> Answer:
+    """List what holds for a branch, which need not be there (GitHub: "Get rules for a branch")."""
+    return call.listed(call.shapes.rules(call.repository, call.arguments["branch"]), dict)
 
 
 @routes.add("GET", "/repos/{owner}/{repo}/commits/{ref}", "contents:read")

@@ -49,19 +49,39 @@ class CommitShapes(Places):
     def short_branch(self, repository: Repository, name: str, sha: str) -> Json:
         """Return a branch as lists have it."""
         url = f"{self.repository_url(repository)}/commits/{sha}"
-        return {"name": name, "commit": {"sha": sha, "url": url}, "protected": False}
+        return {"name": name, "commit": {"sha": sha, "url": url}, "protected": _is_protected(repository, name)}
 
     def full_branch(self, repository: Repository, name: str, tip: Commit) -> Json:
         url = f"{self.repository_url(repository)}/branches/{name}"
-        checks: Json = {"enforcement_level": "off", "contexts": [], "checks": []}
+        required = repository.required_on(name, classic=True)
+        checks: Json = {
+            "enforcement_level": "non_admins" if required else "off",
+            "contexts": [one.name for one in required],
+            "checks": [{"context": one.name, "app_id": one.app_id} for one in required],
+        }
         return {
             "name": name,
             "commit": self.commit(repository, tip),
             "_links": {"self": url, "html": f"{self.page(repository)}/tree/{name}"},
-            "protected": False,
-            "protection": {"enabled": False, "required_status_checks": checks},
+            "protected": _is_protected(repository, name),
+            "protection": {"enabled": bool(required), "required_status_checks": checks},
             "protection_url": f"{url}/protection",
         }
+
+    def rules(self, repository: Repository, branch: str) -> list[Json]:
+        """Return the rules of rulesets that hold for a branch: devhub has but those about checks."""
+        required = repository.required_on(branch, classic=False)
+        checks = [
+            {"context": one.name} | ({} if one.app_id is None else {"integration_id": one.app_id}) for one in required
+        ]
+        rule = {
+            "type": "required_status_checks",
+            "ruleset_source_type": "Repository",
+            "ruleset_source": repository.full_name,
+            "ruleset_id": repository.id,
+            "parameters": {"required_status_checks": checks, "strict_required_status_checks_policy": False},
+        }
+        return [rule] if checks else []
 
     def comparison(
         self, repository: Repository, comparison: Comparison, base: Commit, merge_base: Commit, commits: list[Commit]
@@ -111,6 +131,10 @@ class CommitShapes(Places):
             "removed": list(commit.removed),
             "modified": list(commit.modified),
         }
+
+
+def _is_protected(repository: Repository, branch: str) -> bool:
+    return any(one.branch == branch for one in repository.required_checks)
 
 
 def _person(signature: Signature) -> dict[str, str]:

@@ -1,77 +1,26 @@
-"""`experiment-ci doctor` against devhub: all is well, and each thing that is not, with its cure."""
+"""`experiment-ci doctor`: all is well, and each thing of this machine that is not, with its cure."""
 
 import os
 import shutil
 from base64 import b64encode
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from bot.__main__ import main
 from bot.backends.base import Capacity, Machine
 from bot.backends.machines import Machines
 from bot.clock import SystemClock
 from bot.devhub import DevHub
-from bot.doctor import examine, line, mpi
-from bot.forge.diagnosis import Finding
-from bot.resources import MANIFEST
+from bot.doctor import line
+from bot.doctor.machine import mpi
 from bot.store import secrets
 from bot.store.database import Database
 from bot.vault import Vault
 from bot.worker_sign import WorkerSign
+from tests.doctor.conftest import Ask, environ_of, ill
 
 pytestmark = pytest.mark.service
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[DevHub]:
-    with DevHub(tmp_path / "hub", SystemClock()) as hub:
-        hub.create_repository("acme", "digits")
-        yield hub
-
-
-@pytest.fixture
-def worker(tmp_path: Path) -> Iterator[WorkerSign]:
-    """A worker that is alive."""
-    sign = WorkerSign(tmp_path / "data", SystemClock())
-    assert sign.hold()
-    yield sign
-    sign.release()
-
-
-Findings = dict[str, Finding]
-Ask = Callable[..., Findings]
-
-
-def environ_of(hub: DevHub, data_dir: Path) -> dict[str, str]:
-    return {
-        "GITHUB_APP_ID": str(hub.app.id),
-        "GITHUB_PRIVATE_KEY": hub.app.private_key,
-        "GITHUB_WEBHOOK_SECRET": hub.app.webhook_secret,
-        "GITHUB_API_URL": hub.url,
-        "GITHUB_WEB_URL": hub.url,
-        "DATA_DIR": str(data_dir),
-    }
-
-
-@pytest.fixture
-def ask(hub: DevHub, tmp_path: Path) -> Ask:
-    """What the doctor finds with good settings, but for what the play changes."""
-
-    def examined(**changes: str) -> Findings:
-        environ = {**environ_of(hub, tmp_path / "data"), **changes}
-        return {finding.name: finding for finding in examine(environ, SystemClock())}
-
-    return examined
-
-
-def ill(findings: Findings) -> list[str]:
-    for finding in findings.values():
-        assert finding.ok or finding.cure, f"{finding.name} has no cure"
-    return [finding.name for finding in findings.values() if not finding.ok]
 
 
 def test_all_is_well(ask: Ask, worker: WorkerSign) -> None:
@@ -84,15 +33,19 @@ def test_all_is_well(ask: Ask, worker: WorkerSign) -> None:
         "permissions",
         "events",
         "installation acme",
+        "webhook",
         "data",
         "database",
         "secrets",
+        "deliveries",
         "backend",
         "isolation",
         "limits",
         "mpi",
         "worker",
         "images",
+        "branch rule acme/digits",
+        "to set a branch rule",
     ]
 
 
@@ -101,54 +54,6 @@ def test_a_missing_setting_is_all_there_is_to_say(ask: Ask) -> None:
     assert ill(findings) == ["settings"]
     assert findings["settings"].sentence.startswith("GITHUB_APP_ID is missing")
     assert "README.md" in findings["settings"].cure
-
-
-def test_the_wrong_key(ask: Ask, hub: DevHub, worker: WorkerSign) -> None:
-    another = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = another.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
-    findings = ask(GITHUB_PRIVATE_KEY=pem)
-    assert ill(findings) == ["credentials"]
-    assert findings["credentials"].cure == (
-        f"The private key does not belong to App {hub.app.id}, or it was deleted on the App's settings page."
-    )
-
-
-def test_the_wrong_app(ask: Ask, hub: DevHub, worker: WorkerSign) -> None:
-    findings = ask(GITHUB_APP_ID=str(hub.app.id + 1))
-    assert ill(findings) == ["credentials"]
-    assert findings["credentials"].sentence.endswith(f"to App {hub.app.id + 1}.")
-    assert "GITHUB_APP_ID" in findings["credentials"].cure
-
-
-def test_a_github_that_does_not_answer(ask: Ask, worker: WorkerSign) -> None:
-    findings = ask(GITHUB_API_URL="http://127.0.0.1:9")
-    assert ill(findings) == ["GitHub"]
-    assert "GITHUB_API_URL" in findings["GitHub"].cure
-
-
-def test_a_permission_and_an_event_that_the_app_lacks(tmp_path: Path, worker: WorkerSign) -> None:
-    manifest = tmp_path / "app.yaml"
-    text = MANIFEST.read_text().replace("checks: write", "checks: read").replace("  - merge_group\n", "")
-    manifest.write_text(text)
-    with DevHub(tmp_path / "hub", SystemClock(), manifest=manifest) as hub:
-        hub.create_repository("acme", "digits")
-        found = examine(environ_of(hub, tmp_path / "data"), SystemClock())
-        findings = {finding.name: finding for finding in found}
-
-    assert ill(findings) == ["permissions", "events", "installation acme"]
-    assert findings["permissions"].sentence == "Lacking checks: write."
-    assert "“Permissions & events”" in findings["permissions"].cure
-    assert findings["events"].sentence == "Not subscribed to merge_group."
-    assert findings["installation acme"].sentence == "Lacking checks: write."
-    assert "acme accepts the App's new permissions" in findings["installation acme"].cure
-
-
-def test_an_app_that_is_installed_nowhere(tmp_path: Path, worker: WorkerSign) -> None:
-    with DevHub(tmp_path / "hub", SystemClock()) as hub:
-        found = examine(environ_of(hub, tmp_path / "data"), SystemClock())
-        findings = {finding.name: finding for finding in found}
-    assert ill(findings) == ["installations"]
-    assert "selected repositories" in findings["installations"].cure
 
 
 def test_a_file_in_the_place_of_data_dir(ask: Ask, tmp_path: Path) -> None:

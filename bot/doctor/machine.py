@@ -1,64 +1,24 @@
-"""`experiment-ci doctor`: each thing that must be right, looked at once, with the cure where it is not."""
+"""What this machine has: the directory and the tables, secrets, a backend with its walls, a worker."""
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-import yaml
-
-from bot.app import make_backend, make_credentials
+from bot.app import make_backend
 from bot.backends.base import BackendUnavailable
 from bot.backends.machines import Machines, MachinesError
 from bot.backends.sandbox import SYSTEM_PATH
 from bot.clock import Clock
-from bot.forge.diagnosis import Finding, diagnose
-from bot.resources import MANIFEST
-from bot.settings import Settings, SettingsError, read
+from bot.forge.diagnosis import Finding
+from bot.settings import Settings
 from bot.startup import DATABASE_TROUBLES, database_sentence
-from bot.store import secrets
+from bot.store import secrets as stored_secrets
 from bot.store.database import Database
 from bot.vault import CannotUnlock, Vault
 from bot.worker_sign import WorkerSign
 
 
-def examine(environ: Mapping[str, str], clock: Clock) -> Iterator[Finding]:
-    """Yield what is well and what is not, in the order in which one would look. Never raises for what it finds."""
-    try:
-        settings = read(environ)
-    except SettingsError as error:
-        for problem in error.problems:
-            yield Finding("settings", False, problem, "Set it in the environment; README.md says where to get it.")
-        return
-    yield Finding("settings", True, f"App {settings.app_id}, data in {settings.data_dir}")
-    yield from _github(settings, clock)
-    data = _data(settings)
-    yield data
-    if data.ok:  # everything below lies in it
-        database = _database(settings)
-        yield database
-        if database.ok:
-            yield _secrets(settings)
-        yield from _backend(settings, clock)
-        yield _worker(settings, clock)
-    yield _images(settings)
-
-
-def line(finding: Finding) -> str:
-    """Return the finding as the terminal shows it."""
-    cure = f"\n    → {finding.cure}" if finding.cure and not finding.ok else ""
-    return f"{'✓' if finding.ok else '✗'} {finding.name}: {finding.sentence}{cure}"
-
-
-def _github(settings: Settings, clock: Clock) -> Iterator[Finding]:
-    manifest = yaml.safe_load(MANIFEST.read_text())
-    credentials = make_credentials(settings, clock)
-    try:
-        yield from diagnose(credentials, manifest["default_permissions"], manifest["default_events"])
-    finally:
-        credentials.close()
-
-
-def _data(settings: Settings) -> Finding:
+def data(settings: Settings) -> Finding:
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=settings.data_dir) as file:
@@ -70,7 +30,7 @@ def _data(settings: Settings) -> Finding:
     return Finding("data", True, f"{settings.data_dir} can be written, {free:.1f} GB free")
 
 
-def _database(settings: Settings) -> Finding:
+def database(settings: Settings) -> Finding:
     try:
         database = Database(settings.database_url)
         try:
@@ -83,12 +43,12 @@ def _database(settings: Settings) -> Finding:
     return Finding("database", True, "opens, and has this version's tables")
 
 
-def _secrets(settings: Settings) -> Finding:
+def secrets(settings: Settings) -> Finding:
     """Say whether SECRETS_KEY opens every stored secret."""
     database = Database(settings.database_url)
     try:
         with database.read() as tx:
-            rows = secrets.stored(tx)
+            rows = stored_secrets.stored(tx)
     finally:
         database.close()
     if not settings.secrets_keys:
@@ -103,7 +63,7 @@ def _secrets(settings: Settings) -> Finding:
     return Finding("secrets", True, f"SECRETS_KEY is set and opens every stored one ({len(rows)})")
 
 
-def _opens(vault: Vault, row: secrets.Stored) -> bool:
+def _opens(vault: Vault, row: stored_secrets.Stored) -> bool:
     try:
         vault.unlock(row.scope, row.name, row.locked)
     except CannotUnlock:
@@ -111,7 +71,7 @@ def _opens(vault: Vault, row: secrets.Stored) -> bool:
     return True
 
 
-def _backend(settings: Settings, clock: Clock) -> Iterator[Finding]:
+def backend(settings: Settings, clock: Clock) -> Iterator[Finding]:
     try:
         machines = Machines.load(settings.machines_file)
     except MachinesError as error:
@@ -144,7 +104,7 @@ def mpi(machines: Machines, programs: str = SYSTEM_PATH) -> Finding:
     return Finding("mpi", True, "mpirun is there")
 
 
-def _worker(settings: Settings, clock: Clock) -> Finding:
+def worker(settings: Settings, clock: Clock) -> Finding:
     cure = "Start it: `experiment-ci up`, or `experiment-ci work`."
     try:
         seen = WorkerSign(settings.data_dir, clock).read()
@@ -153,7 +113,7 @@ def _worker(settings: Settings, clock: Clock) -> Finding:
     return Finding("worker", seen.is_alive, seen.sentence, cure)
 
 
-def _images(settings: Settings) -> Finding:
+def images(settings: Settings) -> Finding:
     if settings.images == "public" and not settings.has_public_address:
         cure = "Set PUBLIC_URL to an https address that GitHub can reach, or IMAGES=off."
         return Finding("images", False, f"GitHub's image proxy cannot fetch from {settings.public_url}", cure)
