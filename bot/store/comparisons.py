@@ -13,6 +13,7 @@ from bot.core.series import Series, Source
 from bot.core.states import FINAL, State
 from bot.core.trials import best as best_of
 from bot.store import commits, experiments
+from bot.store.checks import can_be_told
 from bot.store.database import Transaction
 from bot.store.schema import Attempt, Commit, Comparison, Experiment, PullHead, Repository, Run, RunTrigger
 from bot.store.schema import Demand as DemandRow
@@ -72,9 +73,8 @@ def candidates(tx: Transaction, since: int) -> list[Candidate]:
     """Return the commits that somebody may want to see beside another: heads of pull requests, and those asked for."""
     heads = select(PullHead.commit_id)
     asked = select(Comparison.commit_id)
-    query = select(Commit.id, Commit.revision).where(
-        Commit.created_at >= since, Commit.id.in_(heads) | Commit.id.in_(asked)
-    )
+    query = select(Commit.id, Commit.revision).join(Repository, Commit.repository_id == Repository.id)
+    query = query.where(Commit.created_at >= since, Commit.id.in_(heads) | Commit.id.in_(asked), *can_be_told())
     return [Candidate(number, revision) for number, revision in tx.execute(query.order_by(Commit.id))]
 
 

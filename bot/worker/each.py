@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from bot.clock import SECOND, Clock
+from bot.forge.errors import ForgeError
+from bot.forge.git import GitError
 
 T = TypeVar("T")
 _REST = 30 * SECOND
@@ -27,6 +29,9 @@ class Each:
                 continue
             try:
                 action(item)
+            except (ForgeError, GitError) as trouble:
+                _log.warning("%s is left alone for a while: %s", key(item), trouble)
+                self._resting[key(item)] = now + _REST
             except Exception:
                 _log.exception("%s stumbled and is left alone for a while", key(item))
                 self._resting[key(item)] = now + _REST

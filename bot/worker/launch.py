@@ -22,7 +22,7 @@ from bot.forge.credentials import Credentials
 from bot.forge.errors import ForgeError, Refused
 from bot.forge.git import GitCache, GitError, RepositoryId
 from bot.forge.submodules import PartUnavailable
-from bot.store import commits, experiments, runs
+from bot.store import commits, experiments, installations, runs
 from bot.store.database import Database
 from bot.store.experiments import Placed
 from bot.store.schema import Attempt, Repository
@@ -138,8 +138,11 @@ class Launch:
             active = experiments.in_states(
                 tx, State.PROVISIONING, State.PROVISIONED, State.NETWORK_SETUP, State.RUNNING, State.NETWORK_TEARDOWN
             )
+            # Where the App is suspended there is no code to be had, and nobody would hear of the end.
+            silent = installations.silent(tx)
         now = self._clock.now()
         fresh = [p for p in waiting if p.attempt.launching_at is None and p.attempt.not_before <= now]
+        fresh = [p for p in fresh if p.repository.installation_id not in silent]
         taken = [p for p in waiting if p.attempt.launching_at is not None] + active
         # Intents without a handle come first: they hold a place already. A running one without is to be gone on with.
         due = [p for p in taken if p.attempt.handle is None]
