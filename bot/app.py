@@ -10,9 +10,10 @@ from pathlib import Path
 from flask import Flask
 from jinja2 import FileSystemLoader
 
+from bot.backends import local
 from bot.backends.base import Backend
-from bot.backends.local import Fetching, LocalBackend
 from bot.backends.machines import Machines
+from bot.backends.processes import Process
 from bot.backends.walls import NOBODY
 from bot.clock import Clock
 from bot.core.report import Renderer
@@ -23,7 +24,7 @@ from bot.forge.pacing import Pacer
 from bot.metrics.pictures import PictureStore
 from bot.metrics.reader import MetricsReader
 from bot.resources import TEMPLATES
-from bot.settings import Settings
+from bot.settings import Running, Settings
 from bot.storage.kept import KeptFiles
 from bot.store.database import Database
 from bot.vault import Vault
@@ -34,6 +35,7 @@ from bot.worker.collect import Collect
 from bot.worker.compare import Compare
 from bot.worker.configs import Configs
 from bot.worker.conversation import Conversation
+from bot.worker.fetching import Fetching
 from bot.worker.intake import Intake
 from bot.worker.keep import Keep
 from bot.worker.launch import Launch
@@ -135,10 +137,11 @@ class App:
             database, clock, Configs(git, credentials), forge, workload, builds_drafts=settings.builds_drafts
         )
         conversation = Conversation(database, clock, forge, builder)
+        sources = Fetching(git, credentials, self._pool or self._own_pool())
         return [
             Intake(database, clock, builder),
             Answer(database, clock, forge, conversation, settings.command_role),
-            Launch(database, clock, backend, git, credentials, self._pool or self._own_pool(), self._vault),
+            Launch(database, clock, backend, sources, self._vault),
             Watch(database, clock, backend),
             Collect(database, clock, backend, reader, pictures, self._vault),
             Keep(database, clock, backend, self._kept),
@@ -210,21 +213,22 @@ def make_reader() -> MetricsReader:
     return MetricsReader(user=NOBODY[0] if os.getuid() == 0 else None)
 
 
-def make_backend(settings: Settings, machines: Machines, clock: Clock) -> Backend:
-    """Return the backend that the settings name."""
-    return LocalBackend(
+def make_backend(settings: Running, machines: Machines, clock: Clock, owner: Process | None = None) -> Backend:
+    """Return the backend that the settings name. What it runs ends with `owner`, or outlives everybody (None)."""
+    return local.LocalBackend(
         settings.data_dir,
         machines.capacity,
         clock,
         allow_unisolated=settings.allow_unisolated_trusted_code,
         network=settings.network,
         containers=settings.containers,
-        fetching=Fetching(
+        fetching=local.Fetching(
             settings.s3_endpoint_url,
             settings.s3_region,
             settings.dataset_cache_gb,
             settings.allow_private_sources,
         ),
+        owner=owner,
     )
 
 
