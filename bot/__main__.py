@@ -25,7 +25,7 @@ _log = logging.getLogger("experiment-ci")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit status: 0 well, 1 not well, 2 wrong usage or settings."""
-    options = _parser().parse_args(arguments)
+    options = _parsed(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for chatty in ("alembic", "werkzeug"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -41,6 +41,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader has gone (`… | head`). What is still unsaid would be said at exit, and fail once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Return the options. What is run may be named before and behind them, which argparse alone does not take."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if rest and (not hasattr(options, "what") or any(word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        options.what += rest
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -61,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     first.add_argument("path", nargs="?", type=Path, default=Path(), help="a local checkout (default: this one)")
     first.add_argument("--force", action="store_true", help="write even where there is a config already")
     first.add_argument("--print", action="store_true", dest="only_print", help="print the config, write nothing")
+    _run_options(
+        _command(commands, "run", _run, "run a checkout here, or a branch by the bot, and wait for the verdict")
+    )
     _command(commands, "config-schema", _config_schema, "print the config's JSON Schema, for editors")
     return parser
 
@@ -88,6 +102,23 @@ def _secret_verbs(parser: argparse.ArgumentParser) -> None:
             whose = one.add_mutually_exclusive_group(required=verb != "list")
             whose.add_argument("--repo", metavar="owner/name", help="of one repository; these go first")
             whose.add_argument("--owner", metavar="owner", help="of all repositories of an owner")
+
+
+def _run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "what",
+        nargs="*",
+        metavar="PATH WORKFLOW KEY=VALUE",
+        help=(
+            "a checkout (default: this one), workflows of its config (default: those that a push selects), variables of"
+            " their runs"
+        ),
+    )
+    parser.add_argument("--list", action="store_true", dest="only_list", help="say what would run, run nothing")
+    parser.add_argument("--branch", help="as if it were pushed to that branch")
+    parser.add_argument("--pull", metavar="BASE", help="as if it were a pull request into that branch")
+    parser.add_argument("--environment", type=Path, help="the environment of the runs (default: the active one)")
+    parser.add_argument("--dir", type=Path, help="where what comes of it is kept (default: below ~/.local/state)")
 
 
 # The commands import what they need themselves, as late as they can: `check-config` answers at once, without a database
@@ -186,6 +217,17 @@ def _demo(options: argparse.Namespace) -> int:
         return _complain(f"{' '.join(map(str, error.cmd[:4]))} … ended with status {error.returncode}")
     except (TimeoutError, OSError) as error:
         return _complain(str(error))
+
+
+def _run(options: argparse.Namespace) -> int:
+    from bot.run import command
+    from bot.run.errors import CannotRun
+
+    try:
+        return command.run(options, os.environ, SystemClock())
+    except CannotRun as error:
+        _complain(config.printable(str(error)))
+        return 2
 
 
 def _init(options: argparse.Namespace) -> int:

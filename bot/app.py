@@ -1,4 +1,4 @@
-"""The composition root: the only place that builds real things out of settings."""
+"""The composition root: where the bot is built of real things, out of settings."""
 
 import os
 import secrets
@@ -10,11 +10,8 @@ from pathlib import Path
 from flask import Flask
 from jinja2 import FileSystemLoader
 
-from bot.backends import local
 from bot.backends.base import Backend
 from bot.backends.machines import Machines
-from bot.backends.processes import Process
-from bot.backends.walls import NOBODY
 from bot.clock import Clock
 from bot.core.report import Renderer
 from bot.forge.client import Forge
@@ -23,10 +20,12 @@ from bot.forge.git import GitCache
 from bot.forge.pacing import Pacer
 from bot.metrics.pictures import PictureStore
 from bot.metrics.reader import MetricsReader
+from bot.parts import make_backend, make_reader
 from bot.resources import TEMPLATES
-from bot.settings import Running, Settings
+from bot.settings import Settings
 from bot.storage.kept import KeptFiles
 from bot.store.database import Database
+from bot.store.secrets import StoredSecrets
 from bot.vault import Vault
 from bot.web.server import create_web
 from bot.worker.answer import Answer
@@ -77,7 +76,8 @@ class App:
         """
         self.settings, self.clock, self.database = settings, clock, database
         self.machines, self.backend = machines, backend
-        self._vault = Vault(settings.secrets_keys) if settings.secrets_keys else None
+        vault = Vault(settings.secrets_keys) if settings.secrets_keys else None
+        self._secrets = StoredSecrets(database, vault)
         self._kept = _kept(settings)
         self._closing = ExitStack()
         self._closing.callback(database.close)
@@ -141,9 +141,9 @@ class App:
         return [
             Intake(database, clock, builder),
             Answer(database, clock, forge, conversation, settings.command_role),
-            Launch(database, clock, backend, sources, self._vault),
+            Launch(database, clock, backend, sources, self._secrets),
             Watch(database, clock, backend),
-            Collect(database, clock, backend, reader, pictures, self._vault),
+            Collect(database, clock, backend, reader, pictures, self._secrets),
             Keep(database, clock, backend, self._kept),
             Compare(database, clock, forge, pictures),
             Report(
@@ -205,30 +205,6 @@ def make_credentials(settings: Settings, clock: Clock, pacer: Pacer | None = Non
         clock,
         pacer,
         read_again=lambda: None if path is None else path.read_text(),
-    )
-
-
-def make_reader() -> MetricsReader:
-    """Return a reader that reads what runs wrote as the uid that they have: never as root."""
-    return MetricsReader(user=NOBODY[0] if os.getuid() == 0 else None)
-
-
-def make_backend(settings: Running, machines: Machines, clock: Clock, owner: Process | None = None) -> Backend:
-    """Return the backend that the settings name. What it runs ends with `owner`, or outlives everybody (None)."""
-    return local.LocalBackend(
-        settings.data_dir,
-        machines.capacity,
-        clock,
-        allow_unisolated=settings.allow_unisolated_trusted_code,
-        network=settings.network,
-        containers=settings.containers,
-        fetching=local.Fetching(
-            settings.s3_endpoint_url,
-            settings.s3_region,
-            settings.dataset_cache_gb,
-            settings.allow_private_sources,
-        ),
-        owner=owner,
     )
 
 

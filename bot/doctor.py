@@ -6,17 +6,18 @@ from collections.abc import Iterator, Mapping
 
 import yaml
 
-from bot.app import make_backend, make_credentials
+from bot.app import make_credentials
 from bot.backends.base import BackendUnavailable
 from bot.backends.machines import Machines, MachinesError
 from bot.backends.sandbox import SYSTEM_PATH
 from bot.clock import Clock
 from bot.forge.diagnosis import Finding, diagnose
+from bot.parts import make_backend
 from bot.resources import MANIFEST
 from bot.settings import Settings, SettingsError, read
-from bot.startup import DATABASE_TROUBLES, database_sentence
 from bot.store import secrets
 from bot.store.database import Database
+from bot.troubles import DATABASE_TROUBLES, database_sentence
 from bot.vault import CannotUnlock, Vault
 from bot.worker_sign import WorkerSign
 

@@ -8,7 +8,7 @@ has more ways to quote than a pattern can tell (a line below a quote belongs to 
 import difflib
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
@@ -94,11 +94,19 @@ def read_line(line: str) -> Command | Misunderstood:
         return Misunderstood(said[:200], str(error))
 
 
-def _run(verb: Verb, rest: str) -> Command:
+def _run(_verb: Verb, rest: str) -> Command:
     try:
         words = shlex.split(rest)
     except ValueError:
         raise ValueError("a quotation mark is left open") from None
+    return run_of(words)
+
+
+def run_of(words: Iterable[str]) -> Command:
+    """Return the command that these words make behind `run`: workflows, and settings (`LR=0.1`).
+
+    Raises ValueError with a reason for whoever wrote them.
+    """
     names, settings = [], dict[str, str]()
     for word in words:
         setting = _SETTING.fullmatch(word)
@@ -107,12 +115,12 @@ def _run(verb: Verb, rest: str) -> Command:
         elif len(setting[2]) > LONGEST_SETTING:
             raise ValueError(f"`{setting[1]}` is longer than {LONGEST_SETTING} characters")
         elif setting[2].startswith("secret:"):
-            raise ValueError("a secret cannot be given in a comment: name it in the config")
+            raise ValueError("a secret cannot be given in a command: name it in the config")
         else:
             settings[setting[1]] = setting[2]
     if len(settings) > MOST_SETTINGS:
         raise ValueError(f"more than {MOST_SETTINGS} settings")
-    return Command(verb, tuple(dict.fromkeys(names)), settings)
+    return Command(Verb.RUN, tuple(dict.fromkeys(names)), settings)
 
 
 def _one(verb: Verb, rest: str) -> Command:

@@ -17,7 +17,7 @@ from bot.core.permission import Permission
 from bot.core.plan import Grants, Plan, PlannedRun, Policy, Trigger, grants, is_watched, plan
 from bot.core.skipping import asks_to_skip
 from bot.core.states import Observation, State
-from bot.forge.client import Repo
+from bot.forge.repo import Repo
 from bot.store import commits, experiments, runs
 from bot.store.database import Database, Transaction
 from bot.store.schema import Attempt, Commit, Experiment, Pull, Repository, Run

@@ -24,8 +24,7 @@ from bot.store import commits, experiments, runs
 from bot.store.database import Database
 from bot.store.experiments import Placed
 from bot.store.schema import Attempt, Repository
-from bot.store.secrets import SecretsUnavailable, reveal
-from bot.vault import Vault
+from bot.store.secrets import Secrets, SecretsUnavailable
 from bot.worker.each import Each
 from bot.worker.fetching import Sources, Wanted
 from bot.worker.workload import repetition
@@ -47,11 +46,10 @@ class Launch:
         clock: Clock,
         backend: Backend,
         sources: Sources,
-        vault: Vault | None = None,
+        secrets: Secrets,
     ) -> None:
-        """`vault` opens stored secrets; None where the settings hold no key."""
         self._database, self._clock, self._backend = database, clock, backend
-        self._sources, self._vault = sources, vault
+        self._sources, self._secrets = sources, secrets
         self._each = Each(clock)
 
     def tick(self) -> bool:
@@ -175,7 +173,7 @@ class Launch:
     def _submit(self, placed: Placed, spec: AttemptSpec) -> None:
         attempt, repository = placed.attempt, placed.repository
         try:
-            secrets = reveal(self._database, self._vault, repository.owner, repository.name, spec.secrets)
+            secrets = self._secrets.reveal(repository.owner, repository.name, spec.secrets)
             handle = self._backend.submit(spec, secrets)
         except (BackendError, SecretsUnavailable) as error:
             self._stumbled(attempt, error)
