@@ -153,9 +153,10 @@ class Sweep:
         """Remove what the metrics readers of workers that were killed left: its name says whose it was."""
         for path in _names(self._scratch, _SCRATCH):
             pid = int(_SCRATCH.fullmatch(path.name)[1])  # type: ignore[index] # `_names` gives what matches
-            # Whose it is comes first: into those of others we may not even look.
-            if path.stat().st_uid in _OURS and not Path(f"/proc/{pid}").exists() and self._is_older(path, DAY):
-                _remove(path)
+            with contextlib.suppress(FileNotFoundError):  # its owner may be taking it away just now
+                # Whose it is comes first: into those of others we may not even look.
+                if path.stat().st_uid in _OURS and not Path(f"/proc/{pid}").exists() and self._is_older(path, DAY):
+                    _remove(path)
 
     def _is_older(self, path: Path, age: int) -> bool:
         """Tell whether nothing was made or removed directly below it for that long."""
