@@ -7,13 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot import __version__, settings
-from bot.clock import SystemClock
+from bot.clock import Clock, SystemClock
 from bot.core import config
+from bot.run.options import of_cancel, of_run
 from bot.up import Processes, follow, when_told_to_end
 
 if TYPE_CHECKING:
@@ -72,9 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     first.add_argument("path", nargs="?", type=Path, default=Path(), help="a local checkout (default: this one)")
     first.add_argument("--force", action="store_true", help="write even where there is a config already")
     first.add_argument("--print", action="store_true", dest="only_print", help="print the config, write nothing")
-    _run_options(
-        _command(commands, "run", _run, "run a checkout here, or a branch by the bot, and wait for the verdict")
-    )
+    of_run(_command(commands, "run", _run, "run a checkout here, or a branch by the bot, to its verdict"))
+    of_cancel(_command(commands, "cancel", _cancel, "stop what the bot runs at a branch, a tag or a commit"))
     _command(commands, "config-schema", _config_schema, "print the config's JSON Schema, for editors")
     return parser
 
@@ -102,23 +102,6 @@ def _secret_verbs(parser: argparse.ArgumentParser) -> None:
             whose = one.add_mutually_exclusive_group(required=verb != "list")
             whose.add_argument("--repo", metavar="owner/name", help="of one repository; these go first")
             whose.add_argument("--owner", metavar="owner", help="of all repositories of an owner")
-
-
-def _run_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "what",
-        nargs="*",
-        metavar="PATH WORKFLOW KEY=VALUE",
-        help=(
-            "a checkout (default: this one), workflows of its config (default: those that a push selects), variables of"
-            " their runs"
-        ),
-    )
-    parser.add_argument("--list", action="store_true", dest="only_list", help="say what would run, run nothing")
-    parser.add_argument("--branch", help="as if it were pushed to that branch")
-    parser.add_argument("--pull", metavar="BASE", help="as if it were a pull request into that branch")
-    parser.add_argument("--environment", type=Path, help="the environment of the runs (default: the active one)")
-    parser.add_argument("--dir", type=Path, help="where what comes of it is kept (default: below ~/.local/state)")
 
 
 # The commands import what they need themselves, as late as they can: `check-config` answers at once, without a database
@@ -221,10 +204,22 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from bot.run import command
+
+    return _told(command.run, options)
+
+
+def _cancel(options: argparse.Namespace) -> int:
+    from bot.run import command
+
+    return _told(command.cancel, options)
+
+
+def _told(action: Callable[[argparse.Namespace, Mapping[str, str], Clock], int], options: argparse.Namespace) -> int:
+    """Do something of `bot.run`; tell why nothing was run, with the status of wrong usage."""
     from bot.run.errors import CannotRun
 
     try:
-        return command.run(options, os.environ, SystemClock())
+        return action(options, os.environ, SystemClock())
     except CannotRun as error:
         _complain(config.printable(str(error)))
         return 2

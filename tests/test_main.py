@@ -22,7 +22,7 @@ from bot.clock import SystemClock
 from bot.devhub.auth import key_pair
 from bot.worker_sign import WorkerSign
 
-COMMANDS = ("up", "serve", "work", "doctor", "demo", "secret", "check-config", "init", "run", "config-schema")
+COMMANDS = ("up", "serve", "work", "doctor", "demo", "secret", "check-config", "init", "run", "cancel", "config-schema")
 STARTING = ("up", "serve", "work")
 CONFIG = """\
 version: 2

@@ -94,6 +94,11 @@ def read_line(line: str) -> Command | Misunderstood:
         return Misunderstood(said[:200], str(error))
 
 
+def is_ref(name: str) -> bool:
+    """Tell whether this can be the name of a branch, a tag or a commit: it becomes part of an address."""
+    return _REF.fullmatch(name) is not None and ".." not in name
+
+
 def _run(_verb: Verb, rest: str) -> Command:
     try:
         words = shlex.split(rest)
@@ -140,7 +145,7 @@ def _approve(verb: Verb, rest: str) -> Command:
 
 def _compare(verb: Verb, rest: str) -> Command:
     ref = rest.strip("`")
-    if not _REF.fullmatch(ref) or ".." in ref:
+    if not is_ref(ref):
         raise ValueError("compare wants one branch, tag or commit")
     return Command(verb, (ref,))
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from bot.clock import Clock
 from bot.core.report import Renderer
 from bot.core.report.overview import Overview
-from bot.core.report.views import Conclusion
 from bot.run import results, view
 from bot.run.bench import REPOSITORY, Bench
 from bot.run.follow import Followed, Follower
@@ -24,7 +23,6 @@ INTERRUPTED = 130
 _EVERY = 0.1
 _LAST_ROUND = 12.0
 """Seconds that the stations may take to finish what they are at."""
-_PASSING = (Conclusion.SUCCESS, Conclusion.SKIPPED)
 
 
 class Play:
@@ -53,7 +51,7 @@ class Play:
         self._conclude(seen, log)
         if interrupt.was_heard:
             return INTERRUPTED
-        return 0 if seen.standing.conclusion in _PASSING else 1
+        return view.status(seen)
 
     def _stop(self, commit_id: int) -> None:
         """Ask for the end of everything. The launch station passes it on."""

@@ -52,6 +52,11 @@ def verdict(seen: Overview, renderer: Renderer) -> Line:
     return sign(seen.standing), Span(" "), Span(renderer.words("rollup", seen=seen), Style.BOLD)
 
 
+def status(seen: Overview) -> int:
+    """Return the exit status: 0 where nothing keeps a merge button shut, else 1."""
+    return 0 if seen.standing.conclusion in (Conclusion.SUCCESS, Conclusion.SKIPPED) else 1
+
+
 def ended(part: Part, seen: Overview, renderer: Renderer) -> list[Line]:
     """Return what is said when an experiment is over: how it ended and, where it failed, what its log says last."""
     head = (sign(part.standing), Span(" "), Span(_label(part), Style.BOLD))

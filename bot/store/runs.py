@@ -120,6 +120,13 @@ def _wanted() -> Select[int]:
     )
 
 
+def begun_since(tx: Transaction, commit_id: int, since: int) -> frozenset[str]:
+    """Return the workflows of a commit of which attempts were made since then, or are under way."""
+    query = select(Run.workflow).join(Experiment, Experiment.run_id == Run.id).join(Attempt)
+    is_recent = or_(Attempt.created_at >= since, UNDER_WAY)
+    return frozenset(tx.scalars(query.where(Run.commit_id == commit_id, is_recent)))
+
+
 # Turns
 
 

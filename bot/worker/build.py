@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 from bot.clock import Clock
-from bot.core.config import Config, EventKind, Loaded, Step
+from bot.core.config import Config, EventKind, Loaded, Problem, Step
 from bot.core.demands import Demands, demands
 from bot.core.limits import Limits
 from bot.core.matrix import Cell
@@ -35,10 +35,15 @@ DRAFT = "it is a draft: it runs when it is ready for review"
 
 @dataclass(frozen=True)
 class Nothing:
-    """Nothing is built, and why. `supersedes`: what runs for older heads of its pull request stops all the same."""
+    """Nothing is built, and why. `supersedes`: what runs for older heads of its pull request stops all the same.
+
+    `workflows` are those that there are, none of which is selected; `errors` those of the config.
+    """
 
     reason: str
     supersedes: bool = False
+    workflows: tuple[str, ...] = ()
+    errors: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -171,7 +176,9 @@ class Builder:
         if found is not None and found.config is not None:
             planned = self._plan(build, found.config, policy, trigger, asked, info.message)
         if not (is_watched(policy, trigger) if planned is None else planned.is_reported):
-            return Nothing(f"{build.ref} is not built: no filter selects it")
+            names = () if planned is None else tuple(run.workflow.name for run in planned.runs)
+            errors = () if found is None else found.loaded.errors
+            return Nothing(f"{build.ref} is not built: no filter selects it", workflows=names, errors=errors)
         decision = Decision(
             build,
             info.subject,

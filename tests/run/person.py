@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,20 +44,8 @@ class Person:
         }
 
     def run(self, *arguments: str) -> "Done":
-        """Type `experiment-ci run`, and wait for its end. In this very process: a start takes a second, each time."""
-        said, complained = io.StringIO(), io.StringIO()
-        before, here, environment = dict(os.environ), Path.cwd(), self.environment
-        os.environ.clear()
-        os.environ.update(environment)
-        os.chdir(self.repository.root)
-        try:
-            with redirect_stdout(said), redirect_stderr(complained):
-                status = main(["run", *arguments])
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
-            os.chdir(here)
-        return Done(status, said.getvalue(), complained.getvalue())
+        """Type `experiment-ci run`, and wait for its end."""
+        return typed(["run", *arguments], self.repository.root, self.environment)
 
     @contextmanager
     def begun(self, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
@@ -99,6 +87,23 @@ class Done:
     status: int
     said: str
     complained: str
+
+
+def typed(arguments: Sequence[str], place: Path, environ: Mapping[str, str]) -> Done:
+    """Run a command line in a directory. In this very process: a start takes a second or two, each time."""
+    said, complained = io.StringIO(), io.StringIO()
+    before, here = dict(os.environ), Path.cwd()
+    os.environ.clear()
+    os.environ.update(environ)
+    os.chdir(place)
+    try:
+        with redirect_stdout(said), redirect_stderr(complained):
+            status = main(arguments)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        os.chdir(here)
+    return Done(status, said.getvalue(), complained.getvalue())
 
 
 class Terminal:
