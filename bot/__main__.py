@@ -7,14 +7,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot import __version__, envfile, settings
-from bot.clock import SystemClock
+from bot.clock import Clock, SystemClock
 from bot.core import config
+from bot.run.options import of_cancel, of_run
 from bot.setup import options as setup_options
 from bot.up import Processes, follow, when_told_to_end
 
@@ -27,7 +28,7 @@ _log = logging.getLogger("experiment-ci")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit status: 0 well, 1 not well, 2 wrong usage or settings."""
-    options = _parser().parse_args(arguments)
+    options = _parsed(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for chatty in ("alembic", "werkzeug"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -45,6 +46,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader has gone (`… | head`). What is still unsaid would be said at exit, and fail once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Return the options. What is run may be named before and behind them, which argparse alone does not take."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if rest and (not hasattr(options, "what") or any(word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        options.what += rest
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,6 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     first.add_argument("path", nargs="?", type=Path, default=Path(), help="a local checkout (default: this one)")
     first.add_argument("--force", action="store_true", help="write even where there is a config already")
     first.add_argument("--print", action="store_true", dest="only_print", help="print the config, write nothing")
+    of_run(_command(commands, "run", _run, "run a checkout here, or a branch by the bot, to its verdict"))
+    of_cancel(_command(commands, "cancel", _cancel, "stop what the bot runs at a branch, a tag or a commit"))
     _command(commands, "config-schema", _config_schema, "print the config's JSON Schema, for editors")
     return parser
 
@@ -211,6 +225,29 @@ def _demo(options: argparse.Namespace) -> int:
         return _complain(f"{' '.join(map(str, error.cmd[:4]))} … ended with status {error.returncode}")
     except (TimeoutError, OSError) as error:
         return _complain(str(error))
+
+
+def _run(options: argparse.Namespace) -> int:
+    from bot.run import command
+
+    return _told(command.run, options)
+
+
+def _cancel(options: argparse.Namespace) -> int:
+    from bot.run import command
+
+    return _told(command.cancel, options)
+
+
+def _told(action: Callable[[argparse.Namespace, Mapping[str, str], Clock], int], options: argparse.Namespace) -> int:
+    """Do something of `bot.run`; tell why nothing was run, with the status of wrong usage."""
+    from bot.run.errors import CannotRun
+
+    try:
+        return action(options, os.environ, SystemClock())
+    except CannotRun as error:
+        _complain(config.printable(str(error)))
+        return 2
 
 
 def _init(options: argparse.Namespace) -> int:

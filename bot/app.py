@@ -1,4 +1,4 @@
-"""The composition root: the only place that builds real things out of settings."""
+"""The composition root: where the bot is built of real things, out of settings."""
 
 import os
 import secrets
@@ -11,9 +11,7 @@ from flask import Flask
 from jinja2 import FileSystemLoader
 
 from bot.backends.base import Backend
-from bot.backends.local import Fetching, LocalBackend
 from bot.backends.machines import Machines
-from bot.backends.walls import NOBODY
 from bot.clock import Clock
 from bot.core.report import Renderer
 from bot.forge.client import Forge
@@ -23,10 +21,12 @@ from bot.forge.git import GitCache
 from bot.forge.pacing import Pacer
 from bot.metrics.pictures import PictureStore
 from bot.metrics.reader import MetricsReader
+from bot.parts import make_backend, make_reader
 from bot.resources import TEMPLATES
 from bot.settings import Settings
 from bot.storage.kept import KeptFiles
 from bot.store.database import Database
+from bot.store.secrets import StoredSecrets
 from bot.vault import Vault
 from bot.web.server import create_web
 from bot.worker.answer import Answer
@@ -35,6 +35,7 @@ from bot.worker.collect import Collect
 from bot.worker.compare import Compare
 from bot.worker.configs import Configs
 from bot.worker.conversation import Conversation
+from bot.worker.fetching import Fetching
 from bot.worker.intake import Intake
 from bot.worker.keep import Keep
 from bot.worker.launch import Launch
@@ -79,7 +80,8 @@ class App:
         """
         self.settings, self.clock, self.database = settings, clock, database
         self.machines, self.backend = machines, backend
-        self._vault = Vault(settings.secrets_keys) if settings.secrets_keys else None
+        vault = Vault(settings.secrets_keys) if settings.secrets_keys else None
+        self._secrets = StoredSecrets(database, vault)
         self._kept = _kept(settings)
         self._closing = ExitStack()
         self._closing.callback(database.close)
@@ -139,14 +141,15 @@ class App:
             database, clock, Configs(git, credentials), forge, workload, builds_drafts=settings.builds_drafts
         )
         conversation = Conversation(database, clock, forge, builder)
+        sources = Fetching(git, credentials, self._pool or self._own_pool())
         return [
             Recover(database, clock, DeliveryLog(credentials), polls=settings.polls),
             Scan(database, clock, forge, polls=settings.polls),
             Intake(database, clock, builder),
             Answer(database, clock, forge, conversation, settings.command_role),
-            Launch(database, clock, backend, git, credentials, self._pool or self._own_pool(), self._vault),
+            Launch(database, clock, backend, sources, self._secrets),
             Watch(database, clock, backend),
-            Collect(database, clock, backend, reader, pictures, self._vault),
+            Collect(database, clock, backend, reader, pictures, self._secrets),
             Keep(database, clock, backend, self._kept),
             Compare(database, clock, forge, pictures),
             Report(
@@ -209,29 +212,6 @@ def make_credentials(settings: Settings, clock: Clock, pacer: Pacer | None = Non
         clock,
         pacer,
         read_again=lambda: None if path is None else path.read_text(),
-    )
-
-
-def make_reader() -> MetricsReader:
-    """Return a reader that reads what runs wrote as the uid that they have: never as root."""
-    return MetricsReader(user=NOBODY[0] if os.getuid() == 0 else None)
-
-
-def make_backend(settings: Settings, machines: Machines, clock: Clock) -> Backend:
-    """Return the backend that the settings name."""
-    return LocalBackend(
-        settings.data_dir,
-        machines.capacity,
-        clock,
-        allow_unisolated=settings.allow_unisolated_trusted_code,
-        network=settings.network,
-        containers=settings.containers,
-        fetching=Fetching(
-            settings.s3_endpoint_url,
-            settings.s3_region,
-            settings.dataset_cache_gb,
-            settings.allow_private_sources,
-        ),
     )
 
 

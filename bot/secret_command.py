@@ -9,9 +9,9 @@ from collections.abc import Callable
 from bot.clock import Clock
 from bot.core.secret import LARGEST, NAME, TOO_LARGE, refusal, scope_of
 from bot.settings import Settings
-from bot.startup import DATABASE_TROUBLES, database_sentence
 from bot.store import secrets
 from bot.store.database import Database, Transaction
+from bot.troubles import DATABASE_TROUBLES, database_sentence
 from bot.vault import CannotUnlock, Vault
 
 NO_KEY = (

@@ -50,15 +50,33 @@ class Archive:
     secret_access_key: str = field(repr=False)
 
 
-@dataclass(frozen=True)
-class Settings:
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """How experiments are run on this machine, whoever asks for them."""
+
+    data_dir: Path
+    machines_file: Path | None = None
+    network: str = "auto"
+    containers: str = "none"
+    unused_images: str = "say"
+    builds_images: bool = False
+    allow_unisolated_trusted_code: bool = False
+    retention_days: int = 90
+    keep_workspaces_days: int = 3
+    s3_endpoint_url: str | None = None
+    s3_region: str = "us-east-1"
+    dataset_cache_gb: int = 100
+    allow_private_sources: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Running):
     """Everything the environment decides. Secrets stay out of `repr`."""
 
     app_id: int
     private_key: str = field(repr=False)
     private_key_path: Path | None = field(repr=False)
     webhook_secrets: tuple[str, ...] = field(repr=False)
-    data_dir: Path
     database_url: str = field(repr=False)
     public_url: str
     api_url: str = "https://api.github.com"
@@ -66,24 +84,12 @@ class Settings:
     backend: str = "local"
     host: str = "127.0.0.1"
     port: int = 8080
-    machines_file: Path | None = None
     images: str = "auto"
-    network: str = "auto"
-    containers: str = "none"
-    unused_images: str = "say"
-    builds_images: bool = False
-    allow_unisolated_trusted_code: bool = False
     secrets_keys: tuple[str, ...] = field(default=(), repr=False)
-    retention_days: int = 90
-    keep_workspaces_days: int = 3
     archive: Archive | None = None
-    s3_endpoint_url: str | None = None
-    s3_region: str = "us-east-1"
     command_role: Permission = Permission.WRITE
     builds_drafts: bool = True
     polls: bool = False
-    dataset_cache_gb: int = 100
-    allow_private_sources: bool = False
 
     @property
     def has_public_address(self) -> bool:
@@ -126,6 +132,11 @@ def read(environ: Mapping[str, str]) -> Settings:
     return _Reader(environ).settings()
 
 
+def read_running(environ: Mapping[str, str], data_dir: Path) -> Running:
+    """Return how experiments are run below `data_dir`, without a GitHub. Raises SettingsError as `read` does."""
+    return _Reader(environ).running(data_dir)
+
+
 def forget_secrets() -> None:
     """Take the secrets out of this process's environment, so that no child process inherits them."""
     for name in _SECRETS:
@@ -146,13 +157,11 @@ class _Reader:
     def settings(self) -> Settings:
         host, port = self._text("HOST", "127.0.0.1"), self._port()
         data_dir = Path(self._text("DATA_DIR", "data")).expanduser().absolute()
-        machines = self._environ.get("MACHINES_FILE", "").strip()
         settings = Settings(
             app_id=self._app_id(),
             private_key=self._private_key(),
             private_key_path=self._private_key_path(),
             webhook_secrets=self._webhook_secrets(),
-            data_dir=data_dir,
             database_url=self._text("DATABASE_URL", f"sqlite:///{data_dir / 'experiment-ci.sqlite3'}"),
             public_url=self._url("PUBLIC_URL", own_url(host, port)),
             api_url=self._url("GITHUB_API_URL", "https://api.github.com"),
@@ -160,28 +169,43 @@ class _Reader:
             backend=self._choice("BACKEND", "local", BACKENDS),
             host=host,
             port=port,
-            machines_file=Path(machines).expanduser().absolute() if machines else None,
             images=self._choice("IMAGES", "auto", IMAGES),
+            secrets_keys=self._secrets_keys(),
+            archive=self._archive(),
+            command_role=Permission(self._choice("COMMAND_ROLE", "write", _COMMAND_ROLES)),
+            builds_drafts=self._choice("DRAFTS", "run", ("run", "wait")) == "run",
+            polls=self._choice("INTAKE", "webhook", INTAKES) == "poll",
+            **vars(self._running(data_dir)),
+        )
+        self._refuse()
+        return settings
+
+    def running(self, data_dir: Path) -> Running:
+        running = self._running(data_dir)
+        self._refuse()
+        return running
+
+    def _running(self, data_dir: Path) -> Running:
+        machines = self._environ.get("MACHINES_FILE", "").strip()
+        return Running(
+            data_dir=data_dir,
+            machines_file=Path(machines).expanduser().absolute() if machines else None,
             network=self._choice("NETWORK", "auto", NETWORKS),
             containers=self._containers(),
             unused_images=self._choice("UNUSED_IMAGES", "say", UNUSED_IMAGES),
             builds_images=self._switch("IMAGE_BUILDS"),
             allow_unisolated_trusted_code=self._switch("ALLOW_UNISOLATED_TRUSTED_CODE"),
-            secrets_keys=self._secrets_keys(),
             retention_days=self._days("RETENTION_DAYS", "90"),
             keep_workspaces_days=self._days("KEEP_WORKSPACES_DAYS", "3"),
-            archive=self._archive(),
             s3_endpoint_url=self._optional_url("S3_ENDPOINT_URL"),
             s3_region=self._text("S3_REGION", "us-east-1"),
             dataset_cache_gb=self._gigabytes("DATASET_CACHE_GB", "100"),
             allow_private_sources=self._switch("ALLOW_PRIVATE_SOURCES"),
-            command_role=Permission(self._choice("COMMAND_ROLE", "write", _COMMAND_ROLES)),
-            builds_drafts=self._choice("DRAFTS", "run", ("run", "wait")) == "run",
-            polls=self._choice("INTAKE", "webhook", INTAKES) == "poll",
         )
+
+    def _refuse(self) -> None:
         if self._problems:
             raise SettingsError(self._problems)
-        return settings
 
     def _text(self, name: str, default: str) -> str:
         return self._environ.get(name, "").strip() or default

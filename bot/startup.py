@@ -1,19 +1,12 @@
 """The start of a process that needs everything: what stands in its way is told in a sentence, never in a traceback."""
 
-from alembic.util import CommandError
-from sqlalchemy.exc import SQLAlchemyError
-
 from bot.app import App, login_token
 from bot.backends.base import BackendUnavailable
 from bot.backends.machines import MachinesError
 from bot.clock import Clock
 from bot.settings import Settings, SettingsError
 from bot.storage.errors import Unavailable
-
-DATABASE_TROUBLES = (SQLAlchemyError, CommandError, ImportError)
-"""What opening the database raises: it does not answer or its URL is none, a newer version made its tables, its driver
-is not installed.
-"""
+from bot.troubles import DATABASE_TROUBLES, database_sentence, disk_sentence
 
 
 class CannotStart(Exception):
@@ -37,19 +30,3 @@ def start(settings: Settings, clock: Clock) -> App:
         app.close()
         raise CannotStart(f"{settings.data_dir / 'login-token'} is empty (was the disk full?); delete it, start again")
     return app
-
-
-def database_sentence(error: Exception) -> str:
-    """Return why the database cannot be used. Nothing of DATABASE_URL is in it: it may hold a password."""
-    if isinstance(error, CommandError):
-        return "its tables are not this version's; a newer version may have made them"
-    if isinstance(error, ImportError):
-        return f"DATABASE_URL wants a driver that is not installed ({error.name})"
-    # A driver's own words are the part that people can search for; SQLAlchemy's add a link and the statement.
-    said = str(getattr(error, "orig", None) or error).strip()
-    return f"{said.splitlines()[0] if said else type(error).__name__} (DATABASE_URL, DATA_DIR)"
-
-
-def disk_sentence(error: OSError) -> str:
-    """Return why a file or directory cannot be used, with its path."""
-    return f"{error.filename}: {error.strerror}" if error.filename else str(error)

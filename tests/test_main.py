@@ -22,7 +22,10 @@ from bot.clock import SystemClock
 from bot.devhub.auth import key_pair
 from bot.worker_sign import WorkerSign
 
-COMMANDS = ("up", "serve", "work", "setup", "doctor", "demo", "secret", "check-config", "init", "config-schema")
+COMMANDS = (
+    *("up", "serve", "work", "setup", "doctor", "demo", "secret", "check-config", "init", "run", "cancel"),
+    "config-schema",
+)
 STARTING = ("up", "serve", "work")
 CONFIG = """\
 version: 2

@@ -1,4 +1,4 @@
-"""What may interrupt a supervisor: a cancel order, a signal. All its waiting is done here."""
+"""What may interrupt a supervisor: a cancel order, a signal, the end of its owner. All its waiting is done here."""
 
 import contextlib
 import os
@@ -8,14 +8,18 @@ from pathlib import Path
 
 from bot.backends import orders
 from bot.backends.ends import End, Stop
+from bot.backends.processes import Process
 from bot.core.states import State
 
 
 class Interrupts:
-    """Hears signals from the moment it is made. SIGUSR1 is the bot's nudge: it only wakes."""
+    """Hears signals from the moment it is made. SIGUSR1 is the bot's nudge: it only wakes.
 
-    def __init__(self, run_dir: Path) -> None:
-        self._run_dir = run_dir
+    `owner` is the process for which the attempt runs; None where it outlives everybody.
+    """
+
+    def __init__(self, run_dir: Path, owner: Process | None = None) -> None:
+        self._run_dir, self._owner = run_dir, owner
         self._told: int | None = None
         self._wake, waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
@@ -29,6 +33,8 @@ class Interrupts:
         reason = orders.cancel_reason(self._run_dir)
         if reason is not None:
             raise Stop(End(State.CANCELLED, reason))
+        if self._owner is not None and not self._owner.is_alive():
+            raise Stop(End(State.CANCELLED, "whoever started it is gone"))
         if self._told is not None:
             name = signal.Signals(self._told).name
             why = f"its supervisor was told to end ({name}): is the machine shutting down?"

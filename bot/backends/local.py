@@ -47,6 +47,7 @@ from bot.backends.leftovers import remove
 from bot.backends.network import PRIVATE, SHARED
 from bot.backends.orders import Order
 from bot.backends.powers import Powers, choose, probe
+from bot.backends.processes import Process
 from bot.backends.running import MARKER
 from bot.backends.trialsfile import TrialsFile
 from bot.clock import Clock
@@ -114,12 +115,14 @@ class LocalBackend:
         powers: Powers | None = None,
         fetching: Fetching | None = None,
         containers: str = engines.NO_ENGINE,
+        owner: Process | None = None,
     ) -> None:
         """`network` and `containers` are the settings NETWORK and CONTAINERS.
 
-        `powers` are found out here, unless somebody has just done so.
+        `powers` are found out here, unless somebody has just done so. `owner` is the process with which all that is
+        submitted here ends, however that goes; None: runs outlive whoever submitted them.
         """
-        self._runs, self._clock = data_dir.absolute() / "runs", clock
+        self._runs, self._clock, self._owner = data_dir.absolute() / "runs", clock, owner
         self._grace, self._log_limit = grace, log_limit
         datasets = data_dir.absolute() / "cache" / "datasets"
         self._fetching = {"cache_dir": str(datasets), **(fetching or Fetching()).request}
@@ -189,6 +192,7 @@ class LocalBackend:
                 "walls": [*self._walls(engine), f"network: {network}", f"storage: {storage}"],
                 **_unused_image(spec, engine),
             },
+            owner=self._owner,
         )
 
     def _choose_network(self, spec: AttemptSpec, engine: Engine | None) -> str:

@@ -15,7 +15,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,28 @@ class Machines:
             return _parse(_mapping(content, "the file"))
         except MachinesError as error:
             raise MachinesError(f"the machines file {path}: {error}") from None
+
+    def in_environment(self, path: Path) -> "Machines":
+        """Return the same types, each with the environment at `path` unless it has its own. Raises MachinesError.
+
+        It is for somebody's own code: unlike that of a settings file it may be the one that this program runs in.
+        """
+        if not path.is_absolute() or not (path / "bin").is_dir():
+            raise MachinesError(f"{path} is not the absolute path of an environment")
+        types = {
+            name: machine if machine.environment else replace(machine, environment=str(path))
+            for name, machine in self.types.items()
+        }
+        return replace(self, types=types)
+
+    def of_size(self, tasks: int) -> "Machines":
+        """Return the same types; where they were made from this machine, so small that it has room for `tasks`."""
+        if not self.is_derived:
+            return self
+        machine, capacity = self.types[self.default], self.capacity
+        cpus = min(machine.cpus, int(100 * capacity.cpus / tasks) / 100)
+        small = replace(machine, cpus=cpus, memory_mb=min(machine.memory_mb, capacity.memory_mb // tasks))
+        return replace(self, types={self.default: small})
 
     def find(self, name: str | None) -> tuple[Machine, str]:
         """Return the machine type of that name (None: the default), and a warning for people where one is due.

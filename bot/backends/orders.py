@@ -12,6 +12,7 @@ from typing import Any
 from bot.backends.durable import write_once
 from bot.backends.engine import Engine
 from bot.backends.means import Means
+from bot.backends.processes import Process
 from bot.backends.sandbox import Sandbox
 
 VERSION = 2
@@ -29,7 +30,7 @@ class Order:
     may do with the project's: `write`, `overlay` (to a layer of its own) or `read`. `means` hold tasks to their limits.
     `engine` runs the images that the spec names, None where there is none: they are not used then.
     `fetching` is what the bot knows about fetching datasets (`cache_dir`, `cache_bytes`, `endpoint_url`); `facts` go
-    into the attempt's own.
+    into the attempt's own. `owner` is the process without which nobody wants it any more; None: it outlives everybody.
     """
 
     attempt: Mapping[str, Any]
@@ -43,13 +44,15 @@ class Order:
     engine: Engine | None = None
     fetching: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    owner: Process | None = None
 
     def write(self, run_dir: Path) -> None:
         """Give the order, unless one was given before: the first stands."""
         if not (run_dir / ORDER).exists():
             parts = {"sandbox": vars(self.sandbox), "means": vars(self.means)}
             engine = None if self.engine is None else vars(self.engine)
-            value = {**vars(self), "order": VERSION, "engine": engine, **parts}
+            owner = None if self.owner is None else vars(self.owner)
+            value = {**vars(self), "order": VERSION, "engine": engine, "owner": owner, **parts}
             write_once(run_dir / ORDER, value)
 
     @staticmethod
@@ -61,6 +64,8 @@ class Order:
         made: dict[str, Any] = {"sandbox": Sandbox(**value["sandbox"]), "means": Means(**value["means"])}
         if value.get("engine") is not None:
             made["engine"] = Engine(**value["engine"])
+        if value.get("owner") is not None:
+            made["owner"] = Process.from_json(value["owner"])
         return Order(**{**value, **made})
 
 

@@ -62,7 +62,7 @@ class Supervisor:
     ) -> None:
         self._run_dir, self._order, self._journal, self._clock = run_dir, order, journal, clock
         self._spec: AttemptSpec = from_json(order.attempt)
-        self._interrupts = Interrupts(run_dir)
+        self._interrupts = Interrupts(run_dir, order.owner)
         self._masker = masker
         self._provision = Provision(run_dir, order, self._spec, secrets, journal, self._interrupts, clock)
         self._images = self._find_images()

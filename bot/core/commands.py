@@ -8,7 +8,7 @@ has more ways to quote than a pattern can tell (a line below a quote belongs to 
 import difflib
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
@@ -94,11 +94,24 @@ def read_line(line: str) -> Command | Misunderstood:
         return Misunderstood(said[:200], str(error))
 
 
-def _run(verb: Verb, rest: str) -> Command:
+def is_ref(name: str) -> bool:
+    """Tell whether this can be the name of a branch, a tag or a commit: it becomes part of an address."""
+    return _REF.fullmatch(name) is not None and ".." not in name
+
+
+def _run(_verb: Verb, rest: str) -> Command:
     try:
         words = shlex.split(rest)
     except ValueError:
         raise ValueError("a quotation mark is left open") from None
+    return run_of(words)
+
+
+def run_of(words: Iterable[str]) -> Command:
+    """Return the command that these words make behind `run`: workflows, and settings (`LR=0.1`).
+
+    Raises ValueError with a reason for whoever wrote them.
+    """
     names, settings = [], dict[str, str]()
     for word in words:
         setting = _SETTING.fullmatch(word)
@@ -107,12 +120,12 @@ def _run(verb: Verb, rest: str) -> Command:
         elif len(setting[2]) > LONGEST_SETTING:
             raise ValueError(f"`{setting[1]}` is longer than {LONGEST_SETTING} characters")
         elif setting[2].startswith("secret:"):
-            raise ValueError("a secret cannot be given in a comment: name it in the config")
+            raise ValueError("a secret cannot be given in a command: name it in the config")
         else:
             settings[setting[1]] = setting[2]
     if len(settings) > MOST_SETTINGS:
         raise ValueError(f"more than {MOST_SETTINGS} settings")
-    return Command(verb, tuple(dict.fromkeys(names)), settings)
+    return Command(Verb.RUN, tuple(dict.fromkeys(names)), settings)
 
 
 def _one(verb: Verb, rest: str) -> Command:
@@ -132,7 +145,7 @@ def _approve(verb: Verb, rest: str) -> Command:
 
 def _compare(verb: Verb, rest: str) -> Command:
     ref = rest.strip("`")
-    if not _REF.fullmatch(ref) or ".." in ref:
+    if not is_ref(ref):
         raise ValueError("compare wants one branch, tag or commit")
     return Command(verb, (ref,))
 

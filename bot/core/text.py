@@ -76,9 +76,14 @@ def name(text: str) -> str:
     return " ".join(clean(text).split())
 
 
+def short(text: str, limit: int = 300) -> str:
+    """Return `text` cleaned and on one line of at most `limit` characters: for a terminal."""
+    return _shorten(name(text), limit)
+
+
 def line(text: str, limit: int = 300) -> str:
     """Return `text` on one line of at most `limit` characters, references broken: for places that know no Markdown."""
-    return _inert(_shorten(name(text), limit))
+    return _inert(short(text, limit))
 
 
 def prose(text: str, limit: int = 2_000) -> str:

@@ -4,16 +4,16 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
-from bot.app import make_backend
 from bot.backends.base import BackendUnavailable
 from bot.backends.machines import Machines, MachinesError
 from bot.backends.sandbox import SYSTEM_PATH
 from bot.clock import Clock
 from bot.forge.diagnosis import Finding
+from bot.parts import make_backend
 from bot.settings import Settings
-from bot.startup import DATABASE_TROUBLES, database_sentence
 from bot.store import secrets as stored_secrets
 from bot.store.database import Database
+from bot.troubles import DATABASE_TROUBLES, database_sentence
 from bot.vault import CannotUnlock, Vault
 from bot.worker_sign import WorkerSign
 

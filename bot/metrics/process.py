@@ -50,10 +50,15 @@ class ChildProcess:
         """The child's process id, None while there is none."""
         return None if self._process is None else self._process.pid
 
-    def ask(self, request: Mapping[str, Any], descriptors: Sequence[int] = ()) -> dict[str, Any]:
-        """Return the answer; `descriptors` are lent for that time. Raises NoAnswer; the next question starts anew."""
+    def start(self) -> None:
+        """Start the child, unless there is one. It takes a second until it answers."""
         if self._socket is None or self._process is None:
             self._socket, self._process = self._started()
+
+    def ask(self, request: Mapping[str, Any], descriptors: Sequence[int] = ()) -> dict[str, Any]:
+        """Return the answer; `descriptors` are lent for that time. Raises NoAnswer; the next question starts anew."""
+        self.start()
+        assert self._socket is not None and self._process is not None  # noqa: S101, PT018 - for mypy
         with _killed_after(self._timeout, self._process) as is_over:
             try:
                 answer = _exchange(self._socket, json.dumps(request).encode() + b"\n", descriptors)

@@ -62,6 +62,11 @@ class MetricsReader:
         self._child = ChildProcess(timeout, user)
         self._lock = Lock()
 
+    def start(self) -> None:
+        """Start the process, which else the first question does: it takes a second until it answers."""
+        with self._lock:
+            self._child.start()
+
     def read(self, roots: Sequence[Path | Root], cursor: Cursor | None = None) -> Reading:
         """Return what the roots hold beyond `cursor`: give the artifacts first, the model path last. Never raises.
 
@@ -71,6 +76,8 @@ class MetricsReader:
         """
         with self._lock, ExitStack() as stack:
             places, descriptors = _opened(stack, roots)
+            if all(map(_is_empty, descriptors)):
+                return Reading(cursor=cursor)  # what left nothing need not wait for the process to start
             reading = Reading(cursor=cursor, is_complete=False)
             end = self._clock.monotonic() + self._timeout
             while not reading.is_complete and self._clock.monotonic() < end:
@@ -153,6 +160,11 @@ def _opened(stack: ExitStack, roots: Sequence[Path | Root]) -> tuple[list[dict[s
         descriptors.append(descriptor)
         known.append(place)
     return places, descriptors
+
+
+def _is_empty(folder: int) -> bool:
+    with os.scandir(folder) as entries:
+        return next(entries, None) is None
 
 
 def _holds(outer: Root, inner: Root) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import case, select, update
+from sqlalchemy import case, func, select, update
 
 from bot.core import events
 from bot.store.database import Transaction
@@ -26,6 +26,14 @@ def see_repository(tx: Transaction, seen: events.Repository, now: int) -> Reposi
 def find_repository(tx: Transaction, github_id: int) -> Repository | None:
     """Return a repository by GitHub's id, None where nothing was ever run for it."""
     return tx.scalar(select(Repository).where(Repository.github_id == github_id))
+
+
+def repository_named(tx: Transaction, owner: str, name: str) -> Repository | None:
+    """Return the repository that has this name now, in whatever case; None where nothing was ever heard of it."""
+    is_it = (func.lower(Repository.owner) == owner.lower(), func.lower(Repository.name) == name.lower())
+    # A name may have been another's before: the one that is there, and was heard of last.
+    query = select(Repository).where(*is_it).order_by(Repository.closed.is_not(None), Repository.id.desc())
+    return tx.scalars(query.limit(1)).first()
 
 
 def see_head(tx: Transaction, repository_id: int, ref: str, sha: str | None, pushed_at: int) -> None:

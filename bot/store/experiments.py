@@ -221,6 +221,11 @@ def launched(tx: Transaction) -> Sequence[Attempt]:
     return tx.scalars(select(Attempt).where(Attempt.state.not_in(_FINAL), Attempt.launching_at.is_not(None))).all()
 
 
+def under_way(tx: Transaction) -> Sequence[Attempt]:
+    """Return the attempts that have not come to their end, or are to be repeated by the platform."""
+    return tx.scalars(select(Attempt).where(UNDER_WAY)).all()
+
+
 def overdue(tx: Transaction, now: int) -> Sequence[Attempt]:
     """Return the unfinished attempts that stayed in their state for too long."""
     return tx.scalars(select(Attempt).where(Attempt.state.not_in(_FINAL), Attempt.deadline < now)).all()

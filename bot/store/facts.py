@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from bot.core.commands import Command, Verb
+from bot.core.commands import WORD, Command, Verb
 from bot.core.config import Problem
 from bot.core.demands import Demand, Demands, GateChange, changes, removed
 from bot.core.gates import GateResult, Verdict
@@ -233,7 +233,8 @@ def words_of(row: Request) -> str:
     if not row.verb:
         return str(row.names[0])
     names = [] if row.source == "click" and row.verb == Verb.APPROVE else row.names
-    return str(Command(Verb(row.verb), tuple(names), row.settings))
+    said = str(Command(Verb(row.verb), tuple(names), row.settings))
+    return said if row.source != requests.TERMINAL else said.replace(WORD, "experiment-ci", 1)
 
 
 def _run(tx: Transaction, run: Run, context: _Context) -> RunFacts:

@@ -9,6 +9,8 @@ from bot.store.database import Transaction
 from bot.store.schema import Repository, Request
 
 WAITING, DONE, REFUSED = "waiting", "done", "refused"
+TERMINAL = "terminal"
+"""The source of what is asked on the bot's own machine: whoever can write to its tables needs no other right."""
 
 
 def put(tx: Transaction, request: Request) -> bool:

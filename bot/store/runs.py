@@ -140,6 +140,13 @@ def took(tx: Transaction, github_id: int, workflow: str, step: str) -> int | Non
     return None if begun is None or ended is None else ended - begun
 
 
+def begun_since(tx: Transaction, commit_id: int, since: int) -> frozenset[str]:
+    """Return the workflows of a commit of which attempts were made since then, or are under way."""
+    query = select(Run.workflow).join(Experiment, Experiment.run_id == Run.id).join(Attempt)
+    is_recent = or_(Attempt.created_at >= since, UNDER_WAY)
+    return frozenset(tx.scalars(query.where(Run.commit_id == commit_id, is_recent)))
+
+
 # Turns
 
 

@@ -482,7 +482,7 @@ class Request(Base):
     `key` is its own name: nothing is done twice. `state`: waiting, done, refused. `answer` is for whoever asked.
     `number` is the pull request's (0 for none), `sha` the commit's ("" until it is known).
     `reaction` is what is to be put on the comment `comment_id`, `reacted_at` when that was done. `asked_at` is GitHub's
-    time of the comment: what began later was not meant. `ref` is the branch that the terminal names.
+    time of the comment: what began later was not meant. `ref` is the branch, tag or SHA that the terminal names.
     """
 
     __tablename__ = "requests"

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from sqlalchemy import ColumnElement, Select, select, update
 from sqlalchemy import delete as delete_from
@@ -15,6 +16,31 @@ from bot.vault import CannotUnlock, Vault
 
 class SecretsUnavailable(Exception):
     """An experiment cannot have its secrets. The message is for the person who pushed, and tells no value."""
+
+
+class Secrets(Protocol):
+    """The values that experiments may have, wherever they are kept."""
+
+    def reveal(self, owner: str, name: str, wanted: Iterable[str]) -> dict[str, str]:
+        """Return the values that a repository's experiment wants, by name. Raises SecretsUnavailable: not all are."""
+
+    def known(self, owner: str, name: str, wanted: Iterable[str]) -> list[str]:
+        """Return those of the values that are to be had now, for masking what a run left."""
+
+
+class StoredSecrets:
+    """Those in the database. `vault` opens them; None where the settings hold no key."""
+
+    def __init__(self, database: Database, vault: Vault | None) -> None:
+        self._database, self._vault = database, vault
+
+    def reveal(self, owner: str, name: str, wanted: Iterable[str]) -> dict[str, str]:
+        """See `Secrets.reveal`."""
+        return reveal(self._database, self._vault, owner, name, wanted)
+
+    def known(self, owner: str, name: str, wanted: Iterable[str]) -> list[str]:
+        """See `Secrets.known`."""
+        return known(self._database, self._vault, owner, name, wanted)
 
 
 @dataclass(frozen=True)

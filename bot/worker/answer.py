@@ -16,13 +16,12 @@ from bot.forge.git import GitError
 from bot.store import commits, requests
 from bot.store.database import Database
 from bot.store.schema import Repository, Request
-from bot.worker.conversation import Conversation, Declined, Reply
+from bot.worker.conversation import Conversation
 from bot.worker.each import Each
+from bot.worker.reply import Declined, Reply
 
 _AT_ONCE = 20
 _LONGEST_WAIT, _PATIENCE = 5 * MINUTE, 6 * HOUR
-TERMINAL = "terminal"
-"""The source of what is asked on the bot's own machine: whoever can write to its tables needs no other right."""
 _log = logging.getLogger(__name__)
 
 
@@ -70,7 +69,7 @@ class Answer:
             self._conclude(place, requests.DONE, reply)
 
     def _check_permission(self, request: Request, repository: Repository) -> None:
-        if request.source == TERMINAL:
+        if request.source == requests.TERMINAL:
             return
         needed = self._needed(request, repository)
         where = Repo(repository.installation_id, repository.owner, repository.name)

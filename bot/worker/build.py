@@ -6,10 +6,10 @@ in words for whoever only wants to know. `apply` writes it down in one transacti
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from bot.clock import Clock
-from bot.core.config import Config, EventKind, Loaded, Step
+from bot.core.config import Config, EventKind, Loaded, Problem, Step
 from bot.core.demands import Demands, demands
 from bot.core.limits import Limits
 from bot.core.matrix import Cell
@@ -17,12 +17,12 @@ from bot.core.permission import Permission
 from bot.core.plan import Grants, Plan, PlannedRun, Policy, Trigger, grants, is_watched, plan
 from bot.core.skipping import asks_to_skip
 from bot.core.states import Observation, State
-from bot.forge.client import Forge, Repo
+from bot.forge.repo import Repo
 from bot.store import commits, experiments, runs
 from bot.store.database import Database, Transaction
 from bot.store.schema import Attempt, Commit, Experiment, Pull, Repository, Run
 from bot.worker.builds import Build
-from bot.worker.configs import Configs, Found, OpenRepository, Tip
+from bot.worker.configs import Found, Opening, OpenRepository, Tip
 from bot.worker.workload import Workload
 
 _WHY_HELD = {
@@ -35,10 +35,15 @@ DRAFT = "it is a draft: it runs when it is ready for review"
 
 @dataclass(frozen=True)
 class Nothing:
-    """Nothing is built, and why. `supersedes`: what runs for older heads of its pull request stops all the same."""
+    """Nothing is built, and why. `supersedes`: what runs for older heads of its pull request stops all the same.
+
+    `workflows` are those that there are, none of which is selected; `errors` those of the config.
+    """
 
     reason: str
     supersedes: bool = False
+    workflows: tuple[str, ...] = ()
+    errors: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,6 +137,13 @@ class Writing:
     refusal: str = ""
 
 
+class Roles(Protocol):
+    """Who may do what in a repository."""
+
+    def permission_of(self, repo: Repo, login: str) -> Permission:
+        """Return what somebody may do there, as it is now. Raises ForgeError."""
+
+
 class Builder:
     """Decides, and writes down what was decided. `builds_drafts`: pull requests that are drafts run too (DRAFTS)."""
 
@@ -139,14 +151,14 @@ class Builder:
         self,
         database: Database,
         clock: Clock,
-        configs: Configs,
-        forge: Forge,
+        configs: Opening,
+        roles: Roles,
         workload: Workload,
         *,
         builds_drafts: bool = True,
     ) -> None:
         self._database, self._clock = database, clock
-        self._configs, self._forge, self._workload = configs, forge, workload
+        self._configs, self._roles, self._workload = configs, roles, workload
         self._builds_drafts = builds_drafts
 
     # What is to be done
@@ -164,7 +176,9 @@ class Builder:
         if found is not None and found.config is not None:
             planned = self._plan(build, found.config, policy, trigger, asked, info.message)
         if not (is_watched(policy, trigger) if planned is None else planned.is_reported):
-            return Nothing(f"{build.ref} is not built: no filter selects it")
+            names = () if planned is None else tuple(run.workflow.name for run in planned.runs)
+            errors = () if found is None else found.loaded.errors
+            return Nothing(f"{build.ref} is not built: no filter selects it", workflows=names, errors=errors)
         decision = Decision(
             build,
             info.subject,
@@ -252,7 +266,7 @@ class Builder:
             return False
         repository = build.repository
         where = Repo(repository.installation_id, repository.owner, repository.name)
-        return self._forge.permission_of(where, build.author).covers(Permission.WRITE)
+        return self._roles.permission_of(where, build.author).covers(Permission.WRITE)
 
     def _would_run(self, decision: Decision, limits: Limits) -> Iterator[dict[str, Any]]:
         """Yield what each step that would run asks for, at most, and how long it last took."""

@@ -140,6 +140,17 @@ def of_branch(repository: events.Repository, branch: str, sha: str) -> Build:
     return Build(repository, sha, ref, "command", EventKind.COMMAND, fetch_ref=ref, compare_with=None)
 
 
+def of_tag(repository: events.Repository, tag: str, sha: str) -> Build:
+    """Return the commit that a tag names, as if it had just been pushed."""
+    ref = f"refs/tags/{tag}"
+    return Build(repository, sha, ref, "push", EventKind.PUSHES, fetch_ref=ref, compare_with=None)
+
+
+def of_sha(repository: events.Repository, sha: str) -> Build:
+    """Return a commit by itself. Nothing but the default branch's newest config says what it may have."""
+    return Build(repository, sha, sha, "command", EventKind.PUSHES, fetch_ref=sha, compare_with=None)
+
+
 def as_asked(build: Build, asked: Asked, approved_by: str = "") -> Build:
     """Return the same commit, as a person wants it."""
     return replace(build, asked=asked, approved_by=approved_by)

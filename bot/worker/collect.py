@@ -21,9 +21,8 @@ from bot.store.database import Database
 from bot.store.experiments import Placed
 from bot.store.schema import Attempt, Task
 from bot.store.searches import aim_of, best_trial
-from bot.store.secrets import known
+from bot.store.secrets import Secrets
 from bot.store.verdicts import gates_of
-from bot.vault import Vault
 from bot.worker.each import Each
 from bot.worker.findings import Findings, look, look_at_trial
 from bot.worker.places import is_culprit, places
@@ -51,11 +50,11 @@ class Collect:
         backend: Backend,
         reader: MetricsReader,
         pictures: PictureStore,
-        vault: Vault | None = None,
+        secrets: Secrets,
     ) -> None:
-        """`vault` opens the secrets that a run was given: they are masked in all that is taken from it."""
+        """`secrets` that a run was given are masked in all that is taken from it."""
         self._database, self._clock, self._backend = database, clock, backend
-        self._reader, self._pictures, self._vault = reader, pictures, vault
+        self._reader, self._pictures, self._secrets = reader, pictures, secrets
         self._next_look: dict[int, int] = {}
         self._since: dict[int, int] = {}
         self._each = Each(clock)
@@ -179,7 +178,7 @@ class Collect:
 
     def _masker(self, placed: Placed) -> Masker:
         wanted, where = placed.attempt.spec.get("secrets", ()), placed.repository
-        return Masker(known(self._database, self._vault, where.owner, where.name, wanted) if wanted else ())
+        return Masker(self._secrets.known(where.owner, where.name, wanted) if wanted else ())
 
     def _is_late(self, placed: Placed) -> bool:
         now = self._clock.now()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from bot.core import events
 from bot.core.config import CONFIG_PATHS, MAX_BYTES, Config, Loaded, Problem, is_ours, load
@@ -34,14 +35,21 @@ class Tip:
         return None if self.found is None else self.found.config
 
 
+class Opening(Protocol):
+    """Where commits are read from."""
+
+    def open(self, repository: events.Repository, sha: str, ref: str) -> "OpenRepository":
+        """Make a commit readable, and return its repository to be read from. Raises GitError, ForgeError."""
+
+
 class Configs:
-    """Reads configs at commits. Raises GitError, ForgeError."""
+    """Reads configs at commits of GitHub's."""
 
     def __init__(self, git: GitCache, credentials: Credentials) -> None:
         self._git, self._credentials = git, credentials
 
     def open(self, repository: events.Repository, sha: str, ref: str) -> "OpenRepository":
-        """Fetch a commit, and return its repository to be read from."""
+        """See `Opening.open`: the commit is fetched."""
         where = RepositoryId(repository.github_id, repository.owner, repository.name)
         token = self._credentials.token(repository.installation_id, repository.github_id)
         try:
@@ -54,9 +62,9 @@ class Configs:
 
 
 class OpenRepository:
-    """One repository, with the token that opens it."""
+    """One repository, with the token that opens it. Raises GitError where what is wanted cannot be fetched."""
 
-    def __init__(self, git: GitCache, where: RepositoryId, token: str) -> None:
+    def __init__(self, git: GitCache, where: RepositoryId, token: str | None) -> None:
         self._git, self._where, self._token = git, where, token
 
     def config(self, sha: str) -> Found | None:

@@ -1,7 +1,6 @@
 """What each thing that people ask for means: a reply in words, and what is to be written down with it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from bot.clock import MINUTE, Clock
 from bot.core import events
@@ -13,29 +12,13 @@ from bot.store.comparisons import compare_with
 from bot.store.database import Database, Transaction
 from bot.store.schema import Commit, Repository, Request
 from bot.store.targets import Target
-from bot.worker import builds
+from bot.worker import at_ref, builds
 from bot.worker.build import Builder, Decision, Nothing
 from bot.worker.builds import Asked, Build
+from bot.worker.reply import Declined, Reply
 
 _AFTER = 2 * MINUTE
 """What began so much later than a comment was written, its author cannot have meant. Clocks may differ."""
-
-
-class Declined(Exception):
-    """It is not done; the message says why, for whoever asked. `sha` is the commit that it is about."""
-
-    def __init__(self, reason: str, sha: str = "") -> None:
-        super().__init__(reason)
-        self.sha = sha
-
-
-@dataclass(frozen=True)
-class Reply:
-    """The answer, and the commit that it is about. `do` writes down what was decided, and returns the final answer."""
-
-    text: str
-    sha: str = ""
-    do: Callable[[Transaction], str] | None = None
 
 
 class Conversation:
@@ -53,7 +36,9 @@ class Conversation:
     # run, approve: something new
 
     def run(self, request: Request, repository: Repository) -> Reply:
-        """Run workflows at the head of a pull request, of a branch, or at a commit that was held."""
+        """Run workflows at the head of a pull request, at a ref, or at a commit that was held."""
+        if request.ref:
+            return self._run_at_ref(request, repository)
         names, asked = frozenset(request.names), None
         asked = Asked(request.sender, "command", names=names, settings=request.settings)
         decision = self._decide(self._place(request, repository), asked)
@@ -66,6 +51,16 @@ class Conversation:
             raise Declined("no workflow of this config takes commands", decision.build.sha)
         told = ", ".join(f"`{name}`" for name in chosen)
         return Reply("", decision.build.sha, lambda tx: self._begin(tx, decision, told))
+
+    def _run_at_ref(self, request: Request, repository: Repository) -> Reply:
+        """Run what is named, or what a push there selects, whatever has run there before."""
+        build = self._place(request, repository)
+        with self._database.read() as tx:
+            commit = commits.find(tx, repository.github_id, build.sha)
+            again = frozenset() if commit is None else targets.ids(targets.of_commit(tx, commit))
+        decision = at_ref.decide(self._builder, build, request, again)
+        told = ", ".join(f"`{name}`" for name in at_ref.started(decision))
+        return Reply("", build.sha, lambda tx: self._begin(tx, decision, told))
 
     def approve(self, request: Request, repository: Repository) -> Reply:
         """Run exactly one commit from outside, which is still what the pull request proposes."""
@@ -248,11 +243,7 @@ class Conversation:
                 raise Declined(f"pull request {request.number} is closed", pull.head_sha)
             return self._seen(builds.of_pull(event, pull), repository)
         if request.ref:
-            branch = request.ref.removeprefix("refs/heads/")
-            sha = self._forge.branch_head(where, branch)
-            if sha is None:
-                raise Declined(f"there is no branch `{branch}`")
-            return builds.of_branch(event, branch, sha)
+            return at_ref.place(self._forge, where, event, request.ref)
         return self._place_of_click(request, repository)
 
     def _seen(self, build: Build, repository: Repository) -> Build:

@@ -2,6 +2,7 @@
 
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from bot.backends.base import Code, Module
 from bot.forge.code import fetch_whole
@@ -18,9 +19,23 @@ class Wanted:
     code: Code
 
 
-class Fetching:
-    """One fetch for a repository at a time: a second would only wait for the first one's lock, in a thread of its own.
+class Sources(Protocol):
+    """Where the code of attempts comes from."""
 
+    def look(self) -> None:
+        """Begin a round."""
+
+    def take(self, wanted: Wanted) -> Code | None:
+        """Return the code with all that belongs to it; None while it is on its way, which it is from now on.
+
+        Raises GitError, ForgeError: it could not be had. PartUnavailable names what the repository lacks.
+        """
+
+
+class Fetching:
+    """From GitHub, one fetch for a repository at a time.
+
+    A second would only wait for the first one's lock, in a thread of its own.
     Nothing of this outlives the process. Who comes after it asks again, and what is here already is found at once.
     """
 
@@ -30,17 +45,14 @@ class Fetching:
         self._there: dict[Wanted, Future[Code]] = {}
 
     def look(self) -> None:
-        """Begin a round: what has arrived since the last one is handed out in this one, and forgotten with the next."""
+        """See `Sources.look`. What has arrived since the last round is handed out in this one, and then forgotten."""
         arrived = {key: (wanted, future) for key, (wanted, future) in self._under_way.items() if future.done()}
         self._there = dict(arrived.values())
         for key in arrived:
             del self._under_way[key]
 
     def take(self, wanted: Wanted) -> Code | None:
-        """Return the code with all that belongs to it; None while it is on its way, which it is from now on.
-
-        Raises GitError, ForgeError: it could not be had. PartUnavailable names what the repository lacks.
-        """
+        """See `Sources.take`."""
         repository = wanted.repository.github_id
         if wanted not in self._there and repository not in self._under_way:
             future = self._pool.submit(self._fetch, wanted)

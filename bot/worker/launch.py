@@ -10,7 +10,6 @@ intent holds a place on the machine meanwhile; an attempt that has to wait for g
 import logging
 import socket
 from collections.abc import Iterable
-from concurrent.futures import Executor
 from dataclasses import replace
 
 from bot.backends.base import AttemptSpec, Backend, BackendError, from_json, to_json
@@ -18,18 +17,16 @@ from bot.clock import HOUR, MINUTE, SECOND, Clock
 from bot.core.limits import Limits
 from bot.core.schedule import Need, Room, choose
 from bot.core.states import Observation, State
-from bot.forge.credentials import Credentials
 from bot.forge.errors import ForgeError, Refused
-from bot.forge.git import GitCache, GitError, RepositoryId
+from bot.forge.git import GitError, RepositoryId
 from bot.forge.submodules import PartUnavailable
 from bot.store import commits, experiments, installations, runs
 from bot.store.database import Database
 from bot.store.experiments import Placed
 from bot.store.schema import Attempt, Repository
-from bot.store.secrets import SecretsUnavailable, reveal
-from bot.vault import Vault
+from bot.store.secrets import Secrets, SecretsUnavailable
 from bot.worker.each import Each
-from bot.worker.fetching import Fetching, Wanted
+from bot.worker.fetching import Sources, Wanted
 from bot.worker.workload import repetition
 
 _LONGEST_WAIT = 5 * MINUTE
@@ -48,19 +45,15 @@ class Launch:
         database: Database,
         clock: Clock,
         backend: Backend,
-        git: GitCache,
-        credentials: Credentials,
-        pool: Executor,
-        vault: Vault | None = None,
+        sources: Sources,
+        secrets: Secrets,
     ) -> None:
-        """Code is fetched in `pool`. `vault` opens stored secrets; None where the settings hold no key."""
         self._database, self._clock, self._backend = database, clock, backend
-        self._fetching = Fetching(git, credentials, pool)
-        self._vault = vault
+        self._sources, self._secrets = sources, secrets
         self._each = Each(clock)
 
     def tick(self) -> bool:
-        self._fetching.look()
+        self._sources.look()
         self._repeat()
         self._cancel()
         self._queue()
@@ -168,7 +161,7 @@ class Launch:
         spec = self._intend(placed.attempt)
         try:
             if spec.code is not None:
-                code = self._fetching.take(_wanted(spec, placed.repository))
+                code = self._sources.take(_wanted(spec, placed.repository))
                 if code is None:
                     return
                 spec = replace(spec, code=code)
@@ -183,7 +176,7 @@ class Launch:
     def _submit(self, placed: Placed, spec: AttemptSpec) -> None:
         attempt, repository = placed.attempt, placed.repository
         try:
-            secrets = reveal(self._database, self._vault, repository.owner, repository.name, spec.secrets)
+            secrets = self._secrets.reveal(repository.owner, repository.name, spec.secrets)
             handle = self._backend.submit(spec, secrets)
         except (BackendError, SecretsUnavailable) as error:
             self._stumbled(attempt, error)

@@ -30,7 +30,7 @@ _DONE_WITH = ("workspace", "scratch", "generated")
 _PUBLIC_ID, _NUMBER = re.compile("[A-Za-z0-9_]+"), re.compile("[0-9]+")
 _CACHE = re.compile(r"([0-9]+)\.git")
 _SCRATCH = re.compile("experiment-ci-([0-9]+)-.+")
-_OURS = (os.getuid(), NOBODY[0])
+_OURS = (os.getuid(), NOBODY[0]) if os.getuid() == 0 else (os.getuid(),)
 _log = logging.getLogger(__name__)
 
 
@@ -153,8 +153,10 @@ class Sweep:
         """Remove what the metrics readers of workers that were killed left: its name says whose it was."""
         for path in _names(self._scratch, _SCRATCH):
             pid = int(_SCRATCH.fullmatch(path.name)[1])  # type: ignore[index] # `_names` gives what matches
-            if self._is_older(path, DAY) and not Path(f"/proc/{pid}").exists() and path.stat().st_uid in _OURS:
-                _remove(path)
+            with contextlib.suppress(FileNotFoundError):  # its owner may be taking it away just now
+                # Whose it is comes first: into those of others we may not even look.
+                if path.stat().st_uid in _OURS and not Path(f"/proc/{pid}").exists() and self._is_older(path, DAY):
+                    _remove(path)
 
     def _is_older(self, path: Path, age: int) -> bool:
         """Tell whether nothing was made or removed directly below it for that long."""

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ CAPACITY = Capacity(cpus=2, memory_mb=4096, gpus=0)
 GRACE = 0.6
 
 
-def local(data_dir: Path, *, is_isolated: bool, log_limit: int = 1 << 30) -> Backend:
+def local(data_dir: Path, *, is_isolated: bool, log_limit: int = 1 << 30, owner: Process | None = None) -> Backend:
     return LocalBackend(
         data_dir,
         CAPACITY,
@@ -39,6 +40,7 @@ def local(data_dir: Path, *, is_isolated: bool, log_limit: int = 1 << 30) -> Bac
         log_limit=log_limit,
         bwrap="bwrap" if is_isolated else "/nonexistent/bwrap",
         powers=powers() if is_isolated else Powers(),
+        owner=owner,
     )
 
 
@@ -134,6 +136,23 @@ def test_a_supervisor_that_is_told_to_end_takes_its_run_along(lab: Lab) -> None:
     assert "SIGTERM" in report.seen[-1].reason
     assert report.seen[-1].may_retry
     assert processes_with("7103") == []
+
+
+@pytest.mark.parametrize("is_isolated", [True, False])
+def test_what_has_an_owner_ends_with_it_however_that_ends(tmp_path: Path, is_isolated: bool) -> None:
+    if is_isolated:
+        isolated(tmp_path / "data")
+    with subprocess.Popen(["sleep", "7104"]) as somebody:
+        owner = Process.of(somebody.pid)
+        make = partial(local, tmp_path / "data", is_isolated=is_isolated, owner=owner)
+        lab = Lab(tmp_path / "data", make, commit(tmp_path / "code"))
+        attempt_id = lab.submit(CHILDREN_THAT_WILL_NOT_GO.format(word="7105"))
+        lab.wait_for_line(attempt_id, "ready")
+        somebody.kill()
+    report = lab.end_of(attempt_id)
+    assert (report.seen[-1].state, report.seen[-1].reason) == (State.CANCELLED, "whoever started it is gone")
+    assert processes_with("7105") == []
+    lab.close()
 
 
 def test_a_supervisor_is_nobodys_child_and_knows_nothing_of_the_bot(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,6 +73,11 @@ class TestReading:
     def test_no_folder_is_no_data(self, reader: MetricsReader) -> None:
         assert reader.read([]).is_complete
 
+    def test_for_what_left_nothing_no_process_is_started(self, tmp_path: Path) -> None:
+        with closing(MetricsReader()) as reader:
+            assert reader.read([tmp_path, tmp_path.with_name("nowhere")], {"files": {}}).cursor == {"files": {}}
+            assert psutil.Process().children() == []
+
 
 class TestRoots:
     def test_a_model_path_among_the_artifacts_is_read_once_and_its_document_stands(
@@ -151,7 +156,7 @@ class TestAccidents:
 
     def test_no_process_stays_after_close(self, tmp_path: Path) -> None:
         reader = MetricsReader()
-        reader.read([tmp_path])
+        reader.start()
         process = child()
         reader.close()
         assert not process.is_running()
@@ -173,6 +178,7 @@ class TestConfinement:
         self, reader: MetricsReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("GITHUB_WEBHOOK_SECRET", "hunter2")
+        (tmp_path / "something").touch()
         reader.read([tmp_path])
         assert set(child().environ()) <= {"LANG", "MPLCONFIGDIR", "OPENBLAS_NUM_THREADS", "LC_CTYPE"}
 
@@ -186,6 +192,7 @@ class TestConfinement:
         assert not any(str(tmp_path) in one for one in held)
 
     def test_its_memory_and_files_are_limited(self, reader: MetricsReader, tmp_path: Path) -> None:
+        (tmp_path / "something").touch()
         reader.read([tmp_path])
         process = child()
         assert process.rlimit(psutil.RLIMIT_AS) == (2 << 30, 2 << 30)

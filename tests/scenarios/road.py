@@ -14,12 +14,13 @@ from sqlalchemy import select
 from werkzeug.serving import make_server
 
 from bot import settings
-from bot.app import App, make_reader
+from bot.app import App
 from bot.backends.base import Backend
 from bot.backends.machines import Machines
 from bot.clock import ManualClock
 from bot.devhub import DevHub, Repository
 from bot.metrics.reader import MetricsReader
+from bot.parts import make_reader
 from bot.store.database import Database
 from bot.store.schema import Attempt, Check, Delivery, TransitionRow
 from bot.worker.loop import Station

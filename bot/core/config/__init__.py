@@ -27,7 +27,7 @@ from bot.core.config.models import (
 )
 from bot.core.config.problems import Problem
 from bot.core.config.schema import export_schema
-from bot.core.config.terminal import printable, render_terminal
+from bot.core.config.terminal import printable, render_problems, render_terminal
 
 __all__ = [
     "CONFIG_PATHS",
@@ -58,6 +58,7 @@ __all__ = [
     "is_ours",
     "load",
     "printable",
+    "render_problems",
     "render_terminal",
     "secret_name",
 ]

@@ -15,12 +15,15 @@ def render_terminal(loaded: Loaded, source_text: str) -> str:
 
     `source_text` is the text of the config itself. Whatever it contains, only printable characters are returned.
     """
+    told = render_problems(loaded, source_text)
+    return told if loaded.config is None else f"{told}\n{_summary(loaded.config)}\n"
+
+
+def render_problems(loaded: Loaded, source_text: str) -> str:
+    """Return every problem with its line, and how many there are, as `render_terminal` does."""
     lines = source_text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
     blocks = [_problem(problem, lines if problem.path == loaded.path else []) for problem in loaded.problems]
-    blocks.append(_verdict(loaded))
-    if loaded.config is not None:
-        blocks.append(_summary(loaded.config))
-    return "\n\n".join(blocks) + "\n"
+    return "\n\n".join([*blocks, _verdict(loaded)]) + "\n"
 
 
 def _problem(problem: Problem, lines: list[str]) -> str:

@@ -35,13 +35,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MetricFacts:
-    """A metric as it stands: `values` are its points in order (thinned out is fine), for the curve drawn in letters."""
+    """A metric as it stands: `values` are its points in order (thinned out is fine), for the curve drawn in letters.
+
+    `low` and `high` are the least and the greatest finite value of all; None where there is none.
+    """
 
     source: Source
     name: str
     last: float
     step: int | None
     values: tuple[float, ...] = ()
+    low: float | None = None
+    high: float | None = None
 
     @property
     def label(self) -> str:
@@ -61,7 +66,9 @@ def metrics_of(series: Sequence[Series]) -> tuple[MetricFacts, ...]:
         if (latest := one.latest) is not None:
             name = one.tag if runs[one.source, one.tag] == 1 else one.name
             values = tuple(point.number for point in downsample(one.points, CURVE))
-            found.append(MetricFacts(one.source, name, latest.number, latest.step, values))
+            finite = [point.value for point in one.points if point.value is not None]
+            low, high = min(finite, default=None), max(finite, default=None)
+            found.append(MetricFacts(one.source, name, latest.number, latest.step, values, low, high))
     return tuple(found)
 
 

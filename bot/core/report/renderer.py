@@ -42,7 +42,10 @@ FEW, LONG = 5, 40
 
 
 class Renderer:
-    """Renders `report/<name>` of a loader's templates: `markdown` for bodies, `title` for places without Markdown."""
+    """Renders `report/<name>` of a loader's templates.
+
+    `markdown` is for bodies, `title` for places without Markdown, `words` for a terminal.
+    """
 
     def __init__(self, loader: BaseLoader) -> None:
         self._markdown = _environment(loader, text.plain)
@@ -59,6 +62,7 @@ class Renderer:
             "sentence": sentence,
         }
         self._titles = _environment(loader, text.line)
+        self._words = _environment(loader, text.short)
 
     def markdown(self, template: str, /, **context: object) -> str:
         """Return a template rendered as Markdown, without blank lines in excess."""
@@ -73,7 +77,15 @@ class Renderer:
 
     def title(self, template: str, /, **context: object) -> str:
         """Return a template rendered as one line."""
-        return " ".join(self._titles.get_template(f"report/{template}.title.j2").render(context).split())
+        return _one_line(self._titles, template, context)
+
+    def words(self, template: str, /, **context: object) -> str:
+        """Return a title with every name as it is, but for what a terminal would obey."""
+        return _one_line(self._words, template, context)
+
+
+def _one_line(environment: Environment, template: str, context: Mapping[str, object]) -> str:
+    return " ".join(environment.get_template(f"report/{template}.title.j2").render(context).split())
 
 
 def icon(conclusion: str | None) -> Safe:
