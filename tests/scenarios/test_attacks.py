@@ -77,6 +77,28 @@ def test_nobody_launches_what_is_held_by_running_it_again(road: Road, backend: S
     assert road.shown(repository, sha) == dict.fromkeys(NAMES, HELD)
 
 
+def test_who_is_refused_again_and_again_is_answered_no_more_and_costs_nothing(
+    road: Road, backend: ScriptedBackend
+) -> None:
+    repository, _, pull = opened(road)
+    stranger = road.hub.add_user("stranger")
+    for _ in range(5):
+        says(road, pull, "/experiment cancel\n" * 5, by=stranger)
+    reactions = [len(comment.reactions) for comment in pull.comments if comment.author is stranger]
+    assert reactions == [1, 1, 0, 0, 0]
+    before = len(road.hub.requests)
+    says(road, pull, "/experiment cancel", by=stranger)
+    assert [request.path for request in list(road.hub.requests)[before:] if request.method != "GET"] == []
+    assert backend.cancelled == {}
+
+    says(road, pull, "/experiment cancel")
+    assert len(backend.cancelled) == 1, "others are heard"
+    road.hub.add_collaborator(repository, "stranger", "write")
+    road.wait(3600)
+    says(road, pull, "/experiment rerun", by=stranger)
+    assert "1 experiment begun" in sticky(pull), "an hour later everything is asked anew"
+
+
 def test_who_may_not_click_cannot_click_first(road: Road, backend: ScriptedBackend) -> None:
     """Two clicks in a moment are one: that of a stranger is not the one that counts."""
     repository, sha, _ = proposed(road, backend)
