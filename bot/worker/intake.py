@@ -11,6 +11,7 @@ from bot.clock import DAY, HOUR, MINUTE, SECOND, Clock
 from bot.core import commands, events
 from bot.core.commands import Command, Misunderstood, Verb
 from bot.core.payloads import parse
+from bot.forge.credentials import Credentials
 from bot.forge.errors import ForgeError, Refused
 from bot.forge.git import GitError
 from bot.store import commits, deliveries, requests
@@ -36,9 +37,9 @@ class Intake:
 
     name = "intake"
 
-    def __init__(self, database: Database, clock: Clock, builder: Builder) -> None:
+    def __init__(self, database: Database, clock: Clock, credentials: Credentials, builder: Builder) -> None:
         self._database, self._clock, self._builder = database, clock, builder
-        self._follower = Follower(database, clock)
+        self._follower = Follower(database, clock, credentials)
         self._next_sweep = 0
 
     def tick(self) -> bool:
