@@ -22,8 +22,8 @@ from bot.run.screen import Screen
 from bot.settings import Settings
 from bot.store import commits, requests, runs
 from bot.store.database import Database
-from bot.store.facts import Surroundings
 from bot.store.schema import Repository, Request
+from bot.store.surroundings import Surroundings
 from bot.troubles import DATABASE_TROUBLES, database_sentence, disk_sentence
 from bot.worker_sign import WorkerSign
 
