@@ -300,9 +300,10 @@ class Builder:
         commit = commits.see_commit(tx, repository.id, build.sha, decision.title, decision.path, problems, now)
         pull = see_pull(tx, build, repository)
         if pull is not None:
-            commits.see_pull_head(tx, commit, build.number, build.base_branch or "", build.updated_at)
+            commits.see_pull_head(tx, commit, build.number, pull.base_branch, build.updated_at)
             runs.revoke(tx, pull)
-        if decision.demands is not None:
+        # An older event knows an older base, whose demands would take the place of what is asked now.
+        if decision.demands is not None and (pull is None or pull.base_branch == decision.demands.branch):
             steps = [one.to_json() for one in decision.demands.steps]
             commits.see_demands(tx, commit.id, build.number, decision.demands.branch, decision.base_sha, steps)
         commit.held, count = _held_now(tx, commit, decision), 0
