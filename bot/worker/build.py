@@ -29,8 +29,8 @@ _WHY_HELD = {
     "fork": "it comes from a fork, and nobody has approved it",
     "author": "its author may not write to the repository, and nobody has approved it",
     "skip": "the commit's message asks for no build",
+    "draft": "it is a draft, and runs when it is ready for review",
 }
-DRAFT = "it is a draft: it runs when it is ready for review"
 
 
 @dataclass(frozen=True)
@@ -202,12 +202,23 @@ class Builder:
         decision = replace(decision, grants=granted, approved_by=approved_by)
         if not is_trusted and not approved_by:
             why = "fork" if build.is_fork else "author"
-        elif build.kind is EventKind.PULL_REQUESTS and build.asked is None and asks_to_skip(message):
-            why = "skip"
         else:
+            why = self._why_it_waits(build, message)
+        if not why:
             return decision
         would_run = tuple(self._would_run(decision, granted.limits))
         return replace(decision, held=Held(why, build.author, asks_to_skip(message), would_run))
+
+    def _why_it_waits(self, build: Build, message: str) -> str:
+        """Return why its own author wants a pull request not to run by itself, empty where it runs.
+
+        Its checks are not `skipped`: with these it could be merged in the moment in which it is made ready for review.
+        """
+        if build.kind is not EventKind.PULL_REQUESTS or build.asked is not None:
+            return ""
+        if asks_to_skip(message):
+            return "skip"
+        return "draft" if build.is_draft and not self._builds_drafts else ""
 
     def _base(self, build: Build, code: OpenRepository) -> Tip | None:
         """Return the newest commit of the branch that is to be merged into; None for a push."""
@@ -245,7 +256,7 @@ class Builder:
             return _as_commanded(config, policy, trigger, wanted)
         if person is not None:
             return plan(config, policy, trigger, wanted=wanted | (person.only or set()))
-        why_skip = DRAFT if build.is_draft and not self._builds_drafts else ""
+        why_skip = ""
         if build.kind is EventKind.PUSHES and (words := asks_to_skip(message)):
             why_skip = f"the commit's message says `{words}`"
         return plan(config, policy, trigger, wanted=wanted, why_skip=why_skip)
@@ -289,9 +300,10 @@ class Builder:
         commit = commits.see_commit(tx, repository.id, build.sha, decision.title, decision.path, problems, now)
         pull = see_pull(tx, build, repository)
         if pull is not None:
-            commits.see_pull_head(tx, commit, build.number, build.base_branch or "", build.updated_at)
+            commits.see_pull_head(tx, commit, build.number, pull.base_branch, build.updated_at)
             runs.revoke(tx, pull)
-        if decision.demands is not None:
+        # An older event knows an older base, whose demands would take the place of what is asked now.
+        if decision.demands is not None and (pull is None or pull.base_branch == decision.demands.branch):
             steps = [one.to_json() for one in decision.demands.steps]
             commits.see_demands(tx, commit.id, build.number, decision.demands.branch, decision.base_sha, steps)
         commit.held, count = _held_now(tx, commit, decision), 0

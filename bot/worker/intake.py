@@ -15,7 +15,7 @@ from bot.forge.credentials import Credentials
 from bot.forge.errors import ForgeError, Refused
 from bot.forge.git import GitError
 from bot.store import commits, deliveries, requests
-from bot.store.database import Busy, Database, Transaction
+from bot.store.database import Busy, Database
 from bot.store.schema import Delivery, Request
 from bot.worker import builds
 from bot.worker.build import Builder, Nothing
@@ -110,6 +110,8 @@ class Intake:
                 return self._follower.follow(event)
 
     def _build(self, event: events.Wanted) -> Outcome:
+        if isinstance(event, events.MergeGroupRequested) and self._follower.is_gone(event):
+            return Outcome("ignored", "the merge queue needs it no more: its end was told before this")
         build = builds.of_event(event)
         decision = self._builder.decide(build)
         with self._database.write() as tx:
@@ -120,14 +122,9 @@ class Intake:
             else:
                 self._builder.apply(tx, decision)
                 outcome = Outcome("done", decision.outcome)
-            if build.event == "push":
-                self._see_head(tx, build)
+            if isinstance(event, events.PushReceived):
+                self._follower.see_push(tx, event)
         return outcome
-
-    def _see_head(self, tx: Transaction, build: builds.Build) -> None:
-        repository = commits.find_repository(tx, build.repository.github_id)
-        if repository is not None:
-            commits.see_head(tx, repository.id, build.ref, build.sha, build.pushed_at)
 
     # What people ask for
 
