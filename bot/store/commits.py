@@ -51,6 +51,12 @@ def see_head(tx: Transaction, repository_id: int, ref: str, sha: str | None, pus
     tx.flush()
 
 
+def has_moved_on(tx: Transaction, repository_id: int, ref: str, sha: str, pushed_at: int) -> bool:
+    """Tell whether a branch is known to have left a commit behind that was pushed to it then (0: nobody knows)."""
+    row = tx.scalar(select(Head).where(Head.repository_id == repository_id, Head.ref == ref))
+    return row is not None and row.sha != sha and row.pushed_at > pushed_at
+
+
 def heads(tx: Transaction, repository_id: int) -> dict[str, str | None]:
     """Return where the branches and tags of a repository stood when we last heard of them, None for those gone."""
     return {row.ref: row.sha for row in tx.scalars(select(Head).where(Head.repository_id == repository_id))}

@@ -23,8 +23,12 @@ def put(tx: Transaction, request: Request) -> bool:
 
 
 def is_repeated(tx: Transaction, request: Request, since: int) -> bool:
-    """Tell whether the same was clicked since then: people press a button twice."""
+    """Tell whether the same was clicked since then: people press a button twice.
+
+    By the same person: somebody who may not click must not be able to click first.
+    """
     same = (
+        Request.sender == request.sender,
         Request.repository_id == request.repository_id,
         Request.sha == request.sha,
         Request.verb == request.verb,

@@ -78,12 +78,15 @@ class Answer:
             raise Declined(f"that needs the role {needed}, and `{request.sender}` has {has}", request.sha)
 
     def _needed(self, request: Request, repository: Repository) -> Permission:
-        """Return the role that is needed. To let a stranger's code run is never given to whoever may not write."""
+        """Return the role that is needed.
+
+        To let a stranger's code run is never given to whoever may not write, nor is giving variables to a run: one of
+        them may mean code to some library, or where a secret is sent to.
+        """
         chosen = repository.policy.get("command_role")
         needed = self._command_role if chosen is None else Permission(chosen)
-        if request.verb == Verb.APPROVE and Permission.WRITE.covers(needed):
-            return Permission.WRITE
-        return needed
+        brings_code = request.verb == Verb.APPROVE or (request.verb == Verb.RUN and request.settings)
+        return Permission.WRITE if brings_code and Permission.WRITE.covers(needed) else needed
 
     def _conclude(self, place: _Place, state: str, reply: Reply) -> None:
         """Do what was decided and write down the answer, both or neither."""

@@ -193,12 +193,10 @@ class Builder:
 
     def _granted(self, decision: Decision, trigger: Trigger, message: str) -> Decision:
         """Return the decision with what its runs may have, or why nothing runs yet."""
-        build, config = decision.build, decision.loaded.config
-        if config is None:
-            return decision
+        build = decision.build
         is_trusted = self._is_trusted(build, decision.policy)
         approved_by = "" if is_trusted else build.approved_by or self._approval(build)
-        granted = grants(config, decision.policy, trigger, is_trusted=is_trusted)
+        granted = grants(decision.policy, trigger, is_trusted=is_trusted)
         decision = replace(decision, grants=granted, approved_by=approved_by)
         if not is_trusted and not approved_by:
             why = "fork" if build.is_fork else "author"
@@ -225,12 +223,24 @@ class Builder:
         return None if build.base_branch is None else code.tip(build.base_branch)
 
     def _policy(self, build: Build, code: OpenRepository, found: Found | None, base: Tip | None) -> Policy:
-        """Return what the default branch allows, as it stands now; itself it allows by the config that was pushed."""
+        """Return what the default branch allows, as it stands now; itself it allows by the config that was pushed.
+
+        A commit that it has left behind (run again, or told of late) allows nothing any more: not even itself.
+        """
         branch = build.repository.default_branch
-        if build.base_branch is None and build.ref == f"refs/heads/{branch}":
+        is_its_own = build.base_branch is None and build.ref == f"refs/heads/{branch}"
+        if is_its_own and not self._is_left_behind(build):
             return Policy.of(branch, None if found is None else found.config)
         tip = base if build.base_branch == branch else code.tip(branch)
         return Policy.of(branch, None if tip is None else tip.config)
+
+    def _is_left_behind(self, build: Build) -> bool:
+        """Tell whether its branch is known to stand elsewhere by now."""
+        with self._database.read() as tx:
+            repository = commits.find_repository(tx, build.repository.github_id)
+            return repository is not None and commits.has_moved_on(
+                tx, repository.id, build.ref, build.sha, build.pushed_at
+            )
 
     def _trigger(self, build: Build, code: OpenRepository, found: Found | None, base: Tip | None) -> Trigger:
         both = (None if found is None else found.config, None if base is None else base.config)
@@ -332,7 +342,7 @@ class Builder:
         now, decision, build = self._clock.now(), writing.decision, writing.decision.build
         skipped = None if chosen.is_run else chosen.reason
         run = runs.see(tx, writing.commit, chosen.workflow.name, chosen.position, skipped, now)
-        run.concurrency = _turn(chosen, build)
+        run.concurrency = _turn(chosen, build, is_trusted=not decision.approved_by)
         was_raised = runs.trust(tx, run, decision.approved_by)
         runs.see_trigger(tx, run, build.event, build.ref, build.number, build.author, now)
         variants = [
@@ -431,7 +441,8 @@ def _steps(chosen: Sequence[PlannedRun]) -> list[Step]:
     return [step for run in chosen if run.is_run for step in run.workflow.steps]
 
 
-def _turn(chosen: PlannedRun, build: Build) -> dict[str, Any] | None:
+def _turn(chosen: PlannedRun, build: Build, *, is_trusted: bool) -> dict[str, Any] | None:
+    """Return the group in which a run takes turns. Code from outside chooses no group in which others would wait."""
     turn = chosen.workflow.concurrency
     if turn is None:
         return None
@@ -443,6 +454,8 @@ def _turn(chosen: PlannedRun, build: Build) -> dict[str, Any] | None:
     group = turn.group
     for place, value in places.items():
         group = group.replace(place, value)
+    if not is_trusted:
+        group = f"{build.place} {group}"
     return {"group": group[:500], "place": build.place, "cancels": turn.cancels}
 
 
