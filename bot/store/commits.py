@@ -58,6 +58,12 @@ def head_of(tx: Transaction, repository_id: int, ref: str) -> str | None:
     return tx.scalar(select(Head.sha).where(Head.repository_id == repository_id, Head.ref == ref))
 
 
+def has_moved_on(tx: Transaction, repository_id: int, ref: str, sha: str, pushed_at: int) -> bool:
+    """Tell whether a branch is known to stand elsewhere, or to be gone, since it was pushed at that time (GitHub's)."""
+    row = tx.scalar(select(Head).where(Head.repository_id == repository_id, Head.ref == ref))
+    return row is not None and row.sha != sha and row.pushed_at > pushed_at > 0
+
+
 def find(tx: Transaction, github_id: int, sha: str) -> Commit | None:
     """Return a commit by its repository (GitHub's id) and SHA, None where we do not know it."""
     query = select(Commit).join(Repository, Commit.repository_id == Repository.id)

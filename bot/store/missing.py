@@ -20,6 +20,11 @@ def see(tx: Transaction, found: Iterable[tuple[str, int, int]], now: int) -> Non
     tx.flush()
 
 
+def find(tx: Transaction, guid: str) -> MissingDelivery | None:
+    """Return a delivery that has not come, None where it is not known to be missing."""
+    return tx.scalar(select(MissingDelivery).where(MissingDelivery.guid == guid))
+
+
 def due(tx: Transaction, now: int, limit: int) -> Sequence[MissingDelivery]:
     """Return what is to be asked for now, in the order in which it was sent."""
     query = select(MissingDelivery).where(MissingDelivery.not_before <= now, MissingDelivery.lost.is_(None))
@@ -40,6 +45,12 @@ def fetch_next(tx: Transaction, guid: str, tries: int) -> None:
 def postpone(tx: Transaction, guid: str, until: int) -> None:
     """Ask at that time: now it cannot be."""
     tx.execute(update(MissingDelivery).where(MissingDelivery.guid == guid).values(not_before=until))
+
+
+def bring(tx: Transaction, guid: str, now: int, tries: int) -> None:
+    """Ask for it now, even if it was given up, as if it had been asked for so often."""
+    values = {"tries": tries, "not_before": now, "lost": None}
+    tx.execute(update(MissingDelivery).where(MissingDelivery.guid == guid).values(values))
 
 
 def settle(tx: Transaction, before: int) -> None:

@@ -135,15 +135,20 @@ class Intake:
         now = self._clock.now()
         with self._database.write() as tx:
             repository = commits.see_repository(tx, event.repository, now)
-            asked = [*_requests(delivery, event)]
+            asked, new = [*_requests(delivery, event)], 0
             for request in asked:
                 request.repository_id, request.created_at = repository.id, now
-                if request.source != "comment" and requests.is_repeated(tx, request, since=now - _ONE_CLICK):
+                if requests.find(tx, request.key) is None and self._is_one_click(tx, request, now):
                     return Outcome("ignored", "the same was clicked a moment before")
-                requests.put(tx, request)
+                new += requests.put(tx, request)
         if not asked:
             return Outcome("ignored", "a comment without a command")
-        return Outcome("done", f"{event.sender} asks: {', '.join(request.verb for request in asked)}")
+        said = f"{event.sender} asks: {', '.join(request.verb for request in asked)}"
+        return Outcome("done", said if new else f"{said} (written down before: nothing is done twice)")
+
+    def _is_one_click(self, tx: Transaction, request: Request, now: int) -> bool:
+        """Tell whether the same button was pressed a moment before."""
+        return request.source != "comment" and requests.is_repeated(tx, request, since=now - _ONE_CLICK)
 
 
 def _requests(delivery: Delivery, event: events.Asked) -> Iterator[Request]:
