@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from bot import __version__, envfile, settings
 from bot.clock import Clock, SystemClock
 from bot.core import config
-from bot.inbox.options import of_replay
+from bot.inbox.options import of_replay, of_simulate
 from bot.run.options import of_cancel, of_run
 from bot.setup import options as setup_options
 from bot.up import Processes, follow, when_told_to_end
@@ -35,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         # What is asked of the bot itself needs its settings; a checkout of one's own none of them.
-        if options.reads_settings or getattr(options, "repo", None) is not None:
+        is_the_bots = options.run is _simulate and options.config is None
+        if options.reads_settings or is_the_bots or getattr(options, "repo", None) is not None:
             envfile.add_to(os.environ)
         return int(options.run(options))
     except settings.SettingsError as error:
@@ -93,6 +94,9 @@ def _parser() -> argparse.ArgumentParser:
             "have the bot look at a delivery again, and tell what came of it",
             settings=True,
         )
+    )
+    of_simulate(
+        _command(commands, "simulate", _simulate, "say what would come of a payload; nothing is posted or stored")
     )
     _command(commands, "config-schema", _config_schema, "print the config's JSON Schema, for editors")
     return parser
@@ -254,6 +258,12 @@ def _replay(options: argparse.Namespace) -> int:
     from bot.inbox import command
 
     return _told(command.replay, options)
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    from bot.inbox import command
+
+    return _told(command.simulate, options)
 
 
 def _told(action: Callable[[argparse.Namespace, Mapping[str, str], Clock], int], options: argparse.Namespace) -> int:

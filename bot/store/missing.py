@@ -71,6 +71,12 @@ def count(tx: Transaction) -> tuple[int, int]:
     return every - lost, lost
 
 
+def lost(tx: Transaction, limit: int) -> Sequence[str]:
+    """Return the guids of the newest that are lost."""
+    query = select(MissingDelivery.guid).where(MissingDelivery.lost.is_not(None))
+    return tx.scalars(query.order_by(MissingDelivery.sent_at.desc()).limit(limit)).all()
+
+
 def looked_until(tx: Transaction) -> int | None:
     """Return the time (microseconds) up to which GitHub's log has been read; None before the first look."""
     mark = tx.get(Mark, _MARK)

@@ -135,7 +135,7 @@ class Intake:
         now = self._clock.now()
         with self._database.write() as tx:
             repository = commits.see_repository(tx, event.repository, now)
-            asked, new = [*_requests(delivery, event)], 0
+            asked, new = [*requests_of(delivery, event)], 0
             for request in asked:
                 request.repository_id, request.created_at = repository.id, now
                 if requests.find(tx, request.key) is None and self._is_one_click(tx, request, now):
@@ -151,8 +151,8 @@ class Intake:
         return request.source != "comment" and requests.is_repeated(tx, request, since=now - _ONE_CLICK)
 
 
-def _requests(delivery: Delivery, event: events.Asked) -> Iterator[Request]:
-    """Yield the rows of what is asked for."""
+def requests_of(delivery: Delivery, event: events.Asked) -> Iterator[Request]:
+    """Yield the rows of what is asked for, as yet of no repository."""
     match event:
         case events.CommentMade():
             asked_at = _microseconds(event.created_at, delivery.received_at)
