@@ -318,7 +318,7 @@ class Builder:
             commits.see_demands(tx, commit.id, build.number, decision.demands.branch, decision.base_sha, steps)
         commit.held, count = _held_now(tx, commit, decision), 0
         if decision.grants is not None and decision.chosen:
-            is_now = pull is None or (pull.is_open and pull.head_sha == build.sha)
+            is_now = _is_now(tx, build, repository, pull)
             refusal = decision.grants.limits.refusal_of_count(_steps(decision.chosen))
             writing = Writing(decision, repository, commit, decision.grants, is_now, refusal)
             count = sum(self._write_run(tx, writing, chosen) for chosen in decision.chosen)
@@ -410,6 +410,15 @@ def see_pull(tx: Transaction, build: Build, repository: Repository) -> Pull | No
         "is_draft": build.is_draft,
     }
     return commits.see_pull(tx, repository.id, build.number, build.sha, True, build.updated_at, facts)
+
+
+def _is_now(tx: Transaction, build: Build, repository: Repository, pull: Pull | None) -> bool:
+    """Tell whether nothing newer is known: what is told late, or looked at again, brings back nothing."""
+    if pull is not None:
+        return pull.is_open and pull.head_sha == build.sha
+    if not build.pushed_at:
+        return True  # it was looked up just now
+    return not commits.has_moved_on(tx, repository.id, build.ref, build.sha, build.pushed_at)
 
 
 def why_cancelled(pull: Pull) -> str:

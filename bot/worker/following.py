@@ -2,7 +2,6 @@
 
 from bot.clock import Clock
 from bot.core import events
-from bot.forge.credentials import Credentials
 from bot.store import checks, commits, installations, runs
 from bot.store.database import Database, Transaction
 from bot.store.schema import Repository
@@ -24,8 +23,8 @@ _WHY_CLOSED = {"deleted": "the repository was deleted", "archived": "the reposit
 class Follower:
     """Brings the rows up to what happened. Everything here may be told twice, late, or in another order."""
 
-    def __init__(self, database: Database, clock: Clock, credentials: Credentials) -> None:
-        self._database, self._clock, self._credentials = database, clock, credentials
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database, self._clock = database, clock
 
     def follow(self, event: Followed) -> Outcome:
         """Follow an event; what is not known here already is none of our business."""
@@ -126,7 +125,6 @@ class Follower:
             gone = installations.repositories(tx, event.installation_id)
             count = sum(self._shut(tx, repository) for repository in gone)
         elif event.action in _OPENING:
-            self._credentials.forget_all(event.installation_id)
             row.suspended_at = row.removed_at = None
             self._open(tx, event)
         for repository in installations.by_github_ids(tx, event.removed):

@@ -15,7 +15,7 @@ from bot.forge.credentials import Credentials
 from bot.forge.errors import ForgeError, Refused
 from bot.forge.git import GitError
 from bot.store import commits, deliveries, requests
-from bot.store.database import Busy, Database
+from bot.store.database import Busy, Database, Transaction
 from bot.store.schema import Delivery, Request
 from bot.worker import builds
 from bot.worker.build import Builder, Nothing
@@ -38,8 +38,8 @@ class Intake:
     name = "intake"
 
     def __init__(self, database: Database, clock: Clock, credentials: Credentials, builder: Builder) -> None:
-        self._database, self._clock, self._builder = database, clock, builder
-        self._follower = Follower(database, clock, credentials)
+        self._database, self._clock, self._credentials, self._builder = database, clock, credentials, builder
+        self._follower = Follower(database, clock)
         self._next_sweep = 0
 
     def tick(self) -> bool:
@@ -106,6 +106,10 @@ class Intake:
                 return self._build(event)
             case events.CommentMade() | events.RerunAsked() | events.ActionAsked():
                 return self._ask(delivery, event)
+            case events.InstallationChanged():
+                # Tokens keep the permissions that they were made with; these may be others now.
+                self._credentials.forget_all(event.installation_id)
+                return self._follower.follow(event)
             case _:
                 return self._follower.follow(event)
 
@@ -133,19 +137,24 @@ class Intake:
         now = self._clock.now()
         with self._database.write() as tx:
             repository = commits.see_repository(tx, event.repository, now)
-            asked = [*_requests(delivery, event)]
+            asked, new = [*requests_of(delivery, event)], 0
             for request in asked:
                 request.repository_id, request.created_at = repository.id, now
-                if request.source != "comment" and requests.is_repeated(tx, request, since=now - _ONE_CLICK):
+                if requests.find(tx, request.key) is None and self._is_one_click(tx, request, now):
                     return Outcome("ignored", "the same was clicked a moment before")
-                requests.put(tx, request)
+                new += requests.put(tx, request)
         if not asked:
             return Outcome("ignored", "a comment without a command")
-        return Outcome("done", f"{event.sender} asks: {', '.join(request.verb for request in asked)}")
+        said = f"{event.sender} asks: {', '.join(request.verb for request in asked)}"
+        return Outcome("done", said if new else f"{said} (written down before: nothing is done twice)")
+
+    def _is_one_click(self, tx: Transaction, request: Request, now: int) -> bool:
+        """Tell whether the same button was pressed a moment before."""
+        return request.source != "comment" and requests.is_repeated(tx, request, since=now - _ONE_CLICK)
 
 
-def _requests(delivery: Delivery, event: events.Asked) -> Iterator[Request]:
-    """Yield the rows of what is asked for."""
+def requests_of(delivery: Delivery, event: events.Asked) -> Iterator[Request]:
+    """Yield the rows of what is asked for, as yet of no repository."""
     match event:
         case events.CommentMade():
             asked_at = _microseconds(event.created_at, delivery.received_at)
