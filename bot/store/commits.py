@@ -84,9 +84,9 @@ def find(tx: Transaction, github_id: int, sha: str) -> Commit | None:
     return tx.scalar(query.where(Repository.github_id == github_id, Commit.sha == sha))
 
 
-def has_runs(tx: Transaction, commit_id: int) -> bool:
-    """Tell whether any workflow ran, or was skipped, at a commit."""
-    return tx.scalar(select(Run.id).where(Run.commit_id == commit_id).limit(1)) is not None
+def has_run(tx: Transaction, commit_id: int) -> bool:
+    """Tell whether any workflow ran at a commit. One that was skipped did not."""
+    return tx.scalar(select(Run.id).where(Run.commit_id == commit_id, Run.skipped.is_(None)).limit(1)) is not None
 
 
 def see_commit(

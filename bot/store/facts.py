@@ -65,9 +65,9 @@ def commit_facts(
     known = Known() if known is None else known
     pulls, asked = _pulls(tx, commit), demands_of(tx, commit)
     rows = tx.scalars(select(Run).where(Run.commit_id == commit.id).order_by(Run.position, Run.id)).all()
-    context = _Context(bool(pulls), asked, around, known)
-    runs = tuple(_run(tx, run, context) for run in rows)
     held = None if commit.held is None else _held(commit.held)
+    context = _Context(bool(pulls), asked, around, known, is_held=held is not None)
+    runs = tuple(_run(tx, run, context) for run in rows)
     return CommitFacts(
         full_name=f"{repository.owner}/{repository.name}",
         sha=commit.sha,
@@ -92,6 +92,7 @@ class _Context:
     asked: tuple[Demands, ...]
     around: Surroundings
     known: Known
+    is_held: bool
 
 
 def _comparisons(tx: Transaction, commit: Commit, around: Surroundings, known: Known) -> Iterator[ComparisonFacts]:
@@ -196,7 +197,9 @@ def _run(tx: Transaction, run: Run, context: _Context) -> RunFacts:
             key, lambda: experiment_facts(tx, run, row, attempt, context.is_pull, context.around, asked)
         )
 
-    return RunFacts(run.workflow, tuple(facts_of(row) for row in tx.scalars(of_run).all()), skipped=run.skipped)
+    found = tuple(facts_of(row) for row in tx.scalars(of_run).all())
+    # What another event left out waits for somebody's word like the rest, as long as the commit is held.
+    return RunFacts(run.workflow, found, skipped=None if context.is_held else run.skipped, is_held=context.is_held)
 
 
 def pull_facts(

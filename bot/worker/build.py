@@ -440,10 +440,14 @@ def _as_commanded(config: Config, policy: Policy, trigger: Trigger, wanted: Coll
 
 
 def _held_now(tx: Transaction, commit: Commit, decision: Decision) -> dict[str, Any] | None:
-    """Return why a commit is held; what has run already for another reason is not held any more."""
-    if decision.held is None or commits.has_runs(tx, commit.id):
-        return None
-    return decision.held.to_json()
+    """Return why a commit is held; what has run already for another reason is not held any more.
+
+    A push that starts nothing (its message asks for no build) takes back nothing that a pull request waits for.
+    """
+    if decision.held is not None:
+        return None if commits.has_run(tx, commit.id) else decision.held.to_json()
+    is_about_it = decision.build.number or any(run.is_run for run in decision.chosen)
+    return None if is_about_it else commit.held
 
 
 def _steps(chosen: Sequence[PlannedRun]) -> list[Step]:
