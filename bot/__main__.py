@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from bot import __version__, envfile, logs, settings
 from bot.clock import Clock, SystemClock
 from bot.core import config
+from bot.inbox.options import of_replay, of_simulate
 from bot.run.options import of_cancel, of_run
 from bot.setup import options as setup_options
 from bot.up import Processes, follow, when_told_to_end
@@ -33,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for chatty in ("alembic", "werkzeug"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
-        if options.reads_settings:
+        # What is asked of the bot itself needs its settings; a checkout of one's own none of them.
+        is_the_bots = options.run is _simulate and options.config is None
+        if options.reads_settings or is_the_bots or getattr(options, "repo", None) is not None:
             envfile.add_to(os.environ)
         return int(options.run(options))
     except settings.SettingsError as error:
@@ -83,6 +86,18 @@ def _parser() -> argparse.ArgumentParser:
     first.add_argument("--print", action="store_true", dest="only_print", help="print the config, write nothing")
     of_run(_command(commands, "run", _run, "run a checkout here, or a branch by the bot, to its verdict"))
     of_cancel(_command(commands, "cancel", _cancel, "stop what the bot runs at a branch, a tag or a commit"))
+    of_replay(
+        _command(
+            commands,
+            "replay",
+            _replay,
+            "have the bot look at a delivery again, and tell what came of it",
+            settings=True,
+        )
+    )
+    of_simulate(
+        _command(commands, "simulate", _simulate, "say what would come of a payload; nothing is posted or stored")
+    )
     _command(commands, "config-schema", _config_schema, "print the config's JSON Schema, for editors")
     return parser
 
@@ -239,8 +254,20 @@ def _cancel(options: argparse.Namespace) -> int:
     return _told(command.cancel, options)
 
 
+def _replay(options: argparse.Namespace) -> int:
+    from bot.inbox import command
+
+    return _told(command.replay, options)
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    from bot.inbox import command
+
+    return _told(command.simulate, options)
+
+
 def _told(action: Callable[[argparse.Namespace, Mapping[str, str], Clock], int], options: argparse.Namespace) -> int:
-    """Do something of `bot.run`; tell why nothing was run, with the status of wrong usage."""
+    """Do something of `bot.run` or `bot.inbox`; tell why nothing was done, with the status of wrong usage."""
     from bot.run.errors import CannotRun
 
     try:

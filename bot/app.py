@@ -4,6 +4,7 @@ import os
 import secrets
 from concurrent.futures import Executor
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -58,6 +59,17 @@ _WRITERS = 8
 
 class AlreadyRunning(Exception):
     """Another worker holds this DATA_DIR."""
+
+
+@dataclass(frozen=True)
+class Deciding:
+    """What an event meets before anything is done about it: it reads GitHub, and writes to the database alone."""
+
+    credentials: Credentials
+    forge: Forge
+    git: GitCache
+    builder: Builder
+    conversation: Conversation
 
 
 class App:
@@ -118,8 +130,8 @@ class App:
             kept=self._kept,
         )
 
-    def stations(self) -> list[Station]:
-        """Return the stations of the road, in its order."""
+    def deciding(self) -> Deciding:
+        """Return what decides of events."""
         settings, database, clock, backend = self.settings, self.database, self.clock, self.backend
         pacer = Pacer(clock)
         credentials = make_credentials(settings, clock, pacer)
@@ -133,20 +145,26 @@ class App:
             refuses_unused_images=settings.unused_images == "refuse",
             builds_images=settings.builds_images,
         )
-        reader = self._reader or self._own_reader()
-        pictures = PictureStore(settings.data_dir / "images", reader)
         forge = Forge(credentials, pacer, clock)
         self._closing.callback(forge.close)
         builder = Builder(
             database, clock, Configs(git, credentials), forge, workload, builds_drafts=settings.builds_drafts
         )
-        conversation = Conversation(database, clock, forge, builder)
-        sources = Fetching(git, credentials, self._pool or self._own_pool())
+        return Deciding(credentials, forge, git, builder, Conversation(database, clock, forge, builder))
+
+    def stations(self) -> list[Station]:
+        """Return the stations of the road, in its order."""
+        settings, database, clock, backend = self.settings, self.database, self.clock, self.backend
+        reader = self._reader or self._own_reader()
+        pictures = PictureStore(settings.data_dir / "images", reader)
+        deciding = self.deciding()
+        credentials, forge, builder = deciding.credentials, deciding.forge, deciding.builder
+        sources = Fetching(deciding.git, credentials, self._pool or self._own_pool())
         return [
             Recover(database, clock, DeliveryLog(credentials), polls=settings.polls),
             Scan(database, clock, forge, polls=settings.polls),
-            Intake(database, clock, builder),
-            Answer(database, clock, forge, conversation, settings.command_role),
+            Intake(database, clock, credentials, builder),
+            Answer(database, clock, forge, deciding.conversation, settings.command_role),
             Launch(database, clock, backend, sources, self._secrets),
             Watch(database, clock, backend),
             Collect(database, clock, backend, reader, pictures, self._secrets),

@@ -24,6 +24,7 @@ from bot.worker_sign import WorkerSign
 
 COMMANDS = (
     *("up", "serve", "work", "setup", "doctor", "demo", "secret", "check-config", "init", "run", "cancel"),
+    *("replay", "simulate"),
     "config-schema",
 )
 STARTING = ("up", "serve", "work")

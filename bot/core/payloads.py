@@ -46,15 +46,21 @@ def parse(kind: str, body: bytes) -> Event | Ignored | Unreadable:
     if parser is None:
         return Ignored(f"event {kind[:80]!r} is not one of ours")
     try:
-        payload = json.loads(_json_of(body))
-        # A lone surrogate would raise later, where it is stored or sent.
-        json.dumps(payload, ensure_ascii=False).encode()
+        payload = read(body)
     except (ValueError, KeyError, RecursionError) as error:
         return Unreadable(f"the body is not JSON that can be read: {type(error).__name__}")
     try:
         return parser(payload)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         return Unreadable(f"the {kind} payload lacks what GitHub documents: {type(error).__name__} {error}"[:300])
+
+
+def read(body: bytes) -> Any:
+    """Return the JSON of a body. Raises ValueError, KeyError or RecursionError where that cannot be read."""
+    payload = json.loads(_json_of(body))
+    # A lone surrogate would raise later, where it is stored or sent.
+    json.dumps(payload, ensure_ascii=False).encode()
+    return payload
 
 
 def _json_of(body: bytes) -> bytes:

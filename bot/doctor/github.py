@@ -13,7 +13,11 @@ from bot.forge.diagnosis import Finding, branch_rules, deliveries, diagnose, web
 from bot.resources import MANIFEST
 from bot.settings import Settings
 from bot.store import deliveries as inbox
+from bot.store import missing
 from bot.store.database import Database
+
+_NAMED = 5
+"""How many lost deliveries are named."""
 
 
 class GitHub:
@@ -44,11 +48,29 @@ class GitHub:
         if self._knows_us:
             known = self._known if has_database else None
             yield deliveries(self._credentials, self._clock.now(), known, polls=self._polls)
+        if has_database:
+            yield self._missing()
 
     def what_it_requires(self) -> Iterator[Finding]:
         """Look at the rules of the default branches."""
         if self._knows_us:
             yield from branch_rules(self._credentials, ROLL_UP)
+
+    def _missing(self) -> Finding:
+        """Say what GitHub sent and nobody took, as the worker found it in GitHub's log."""
+        database = Database(self._settings.database_url)
+        try:
+            with database.read() as tx:
+                (asked_for, lost), guids = missing.count(tx), missing.lost(tx, _NAMED)
+        finally:
+            database.close()
+        if lost:
+            named = f"{', '.join(guids)}{' …' if lost > len(guids) else ''}"
+            cure = f"Ask once more, as long as GitHub has them (three days): `experiment-ci replay {' '.join(guids)}`."
+            return Finding("missing", False, f"{_counted(lost)} lost ({named}), {asked_for} more asked for", cure)
+        if asked_for:
+            return Finding("missing", True, f"{_counted(asked_for)} missing; the worker is bringing what it can")
+        return Finding("missing", True, "nothing that GitHub sent is known to be missing")
 
     def _known(self, guids: Collection[str]) -> set[str]:
         database = Database(self._settings.database_url)
@@ -57,3 +79,7 @@ class GitHub:
                 return inbox.known(tx, guids)
         finally:
             database.close()
+
+
+def _counted(number: int) -> str:
+    return f"{number} deliver{'y is' if number == 1 else 'ies are'}"

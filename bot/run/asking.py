@@ -2,36 +2,27 @@
 
 import re
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NoReturn
 
 from jinja2 import FileSystemLoader
 
-from bot.clock import SECOND, Clock
+from bot.clock import Clock
 from bot.core.commands import Command, Verb
 from bot.core.report import ExperimentFacts, Renderer
-from bot.core.report.figures import duration
 from bot.resources import TEMPLATES
 from bot.run import results, view
+from bot.run.desk import EVERY, INTERRUPTED, Desk
 from bot.run.errors import CannotRun
 from bot.run.follow import Followed, Follower
 from bot.run.ink import BLANK, Style, line
 from bot.run.screen import Screen
 from bot.settings import Settings
 from bot.store import commits, requests, runs
-from bot.store.database import Database
-from bot.store.facts import Surroundings
 from bot.store.schema import Repository, Request
-from bot.troubles import DATABASE_TROUBLES, database_sentence, disk_sentence
-from bot.worker_sign import WorkerSign
+from bot.store.surroundings import Surroundings
 
 _SHA = re.compile("[0-9a-f]{40}")
-_EVERY = 0.5
-_SILENCE = 15 * SECOND
-"""How long a worker may be away (`experiment-ci up` starts a new one in a second) before nobody waits any longer."""
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -48,17 +39,17 @@ class Asking:
     def __init__(self, settings: Settings, clock: Clock, screen: Screen, by: str) -> None:
         self._settings, self._clock, self._screen = settings, clock, screen
         self._by = f"{by} (terminal)"
-        self._sign = WorkerSign(settings.data_dir, clock)
-        self._database = Database(settings.database_url)
+        self._desk = Desk(settings, clock, screen)
+        self._database = self._desk.database
 
     def ask(self, target: Target, command: Command, *, waits: bool) -> int:
         """Have a command carried out; `waits`: for the verdict of what it begins. Returns the exit status.
 
         Raises CannotRun for what is refused.
         """
-        with self._troubles():
+        with self._desk.opened():
             repository = self._repository(target.repository)
-            self._refuse_without_worker()
+            self._desk.refuse_without_worker()
             key = self._put(repository, target.ref, command)
             try:
                 request = self._answered(key)
@@ -69,19 +60,6 @@ class Asking:
                 raise CannotRun(request.answer)
             self._screen.say([line(f"{target.repository} at {request.sha[:7]}: {request.answer}", Style.BOLD)])
             return self._follow(target, repository, request) if waits else 0
-
-    @contextmanager
-    def _troubles(self) -> Iterator[None]:
-        """Tell what is wrong with the database as a sentence; close it in the end."""
-        try:
-            self._database.migrate(self._settings.data_dir / "migrate.lock")
-            yield
-        except OSError as error:
-            raise CannotRun(f"DATA_DIR cannot be used: {disk_sentence(error)}") from None
-        except DATABASE_TROUBLES as error:
-            raise CannotRun(f"the database cannot be used: {database_sentence(error)}") from None
-        finally:
-            self._database.close()
 
     def _repository(self, name: str) -> Repository:
         owner, _, rest = name.partition("/")
@@ -94,11 +72,6 @@ class Asking:
         if found.closed:
             raise CannotRun(f"nothing can be told to {name}: it is {found.closed}")
         return found
-
-    def _refuse_without_worker(self) -> None:
-        sighting = self._sign.read()
-        if not sighting.is_alive:
-            raise CannotRun(f"{sighting.sentence} ({self._settings.data_dir}): experiment-ci up, or work, starts one")
 
     def _put(self, repository: Repository, ref: str, command: Command) -> str:
         """Write the request down; return its key."""
@@ -115,22 +88,15 @@ class Asking:
 
     def _answered(self, key: str) -> Request:
         """Wait for the worker's answer. Who does not wait has asked all the same."""
-        since = seen = self._clock.now()
-        try:
-            while True:
-                with self._database.read() as tx:
-                    request = requests.find(tx, key)
-                if request is None or request.state != requests.WAITING:
-                    return request if request is not None else _lost(key)
-                now, is_alive = self._clock.now(), self._sign.read().is_alive
-                seen = now if is_alive else seen
-                if now - seen > _SILENCE:
-                    raise CannotRun("the worker has gone; what was asked for is done when there is one again")
-                told = f": {request.answer}" if request.answer else ""
-                self._screen.say((), [line(f"  asking the worker · {duration(now - since)}{told}", Style.DIM)])
-                self._clock.sleep(_EVERY)
-        finally:
-            self._screen.say(())
+
+        def look() -> tuple[Request | None, str]:
+            with self._database.read() as tx:
+                request = requests.find(tx, key)
+            if request is None:
+                _lost(key)
+            return (None, request.answer) if request.state == requests.WAITING else (request, "")
+
+        return self._desk.wait(look)
 
     def _follow(self, target: Target, repository: Repository, request: Request) -> int:
         """Watch what was begun until its verdict. Ctrl-C leaves it alone: it belongs to the bot."""
@@ -138,7 +104,7 @@ class Asking:
         with self._database.read() as tx:
             commit = commits.find(tx, repository.github_id, request.sha)
             names = frozenset() if commit is None else runs.begun_since(tx, commit.id, request.created_at)
-        follower = Follower(self._database, self._clock, self._screen, renderer, self._around, _EVERY)
+        follower = Follower(self._database, self._clock, self._screen, renderer, self._around, EVERY)
         followed = Followed(repository.github_id, request.sha, names)
         try:
             seen = follower.follow(followed, lambda: "Ctrl-C leaves them running")

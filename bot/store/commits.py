@@ -9,6 +9,9 @@ from bot.core import events
 from bot.store.database import Transaction
 from bot.store.schema import Commit, Demand, Head, Pull, PullHead, Repository, Run
 
+_GROUP = "merge group "
+"""Begins what no ref is called, for git allows no spaces in their names."""
+
 
 def see_repository(tx: Transaction, seen: events.Repository, now: int) -> Repository:
     """Return the row of a repository, brought up to what the event says of it (it may have moved)."""
@@ -64,15 +67,26 @@ def head_of(tx: Transaction, repository_id: int, ref: str) -> str | None:
     return tx.scalar(select(Head.sha).where(Head.repository_id == repository_id, Head.ref == ref))
 
 
+def see_group_end(tx: Transaction, repository_id: int, sha: str) -> None:
+    """Remember that a merge group of which nothing was run is gone: that it was asked for may be told later."""
+    see_head(tx, repository_id, f"{_GROUP}{sha}", None, 0)
+
+
+def has_group_ended(tx: Transaction, github_id: int, sha: str) -> bool:
+    """Tell whether the end of a merge group was told before its beginning."""
+    query = select(Head.id).join(Repository, Head.repository_id == Repository.id)
+    return tx.scalar(query.where(Repository.github_id == github_id, Head.ref == f"{_GROUP}{sha}")) is not None
+
+
 def find(tx: Transaction, github_id: int, sha: str) -> Commit | None:
     """Return a commit by its repository (GitHub's id) and SHA, None where we do not know it."""
     query = select(Commit).join(Repository, Commit.repository_id == Repository.id)
     return tx.scalar(query.where(Repository.github_id == github_id, Commit.sha == sha))
 
 
-def has_runs(tx: Transaction, commit_id: int) -> bool:
-    """Tell whether any workflow ran, or was skipped, at a commit."""
-    return tx.scalar(select(Run.id).where(Run.commit_id == commit_id).limit(1)) is not None
+def has_run(tx: Transaction, commit_id: int) -> bool:
+    """Tell whether any workflow ran at a commit. One that was skipped did not."""
+    return tx.scalar(select(Run.id).where(Run.commit_id == commit_id, Run.skipped.is_(None)).limit(1)) is not None
 
 
 def see_commit(

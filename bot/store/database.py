@@ -90,6 +90,19 @@ class Database:
         self._reading.dispose()
 
 
+class Rehearsal(Database):
+    """A database in which nothing is changed: a transaction sees what it writes, and then all of it is taken back."""
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """Give a transaction that leaves nothing. What was read or made in it stays usable after the block."""
+        with Session(self._writing, expire_on_commit=False) as session, session.begin() as transaction:
+            yield session
+            session.flush()
+            session.expunge_all()
+            transaction.rollback()
+
+
 def _engine(url: str, patience: float) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(url, pool_pre_ping=True)

@@ -39,6 +39,11 @@ def find(tx: Transaction, guid: str) -> Delivery | None:
     return tx.scalar(select(Delivery).where(Delivery.guid == guid))
 
 
+def by_number(tx: Transaction, delivery_id: int) -> Delivery | None:
+    """Return a delivery by the number of its row."""
+    return tx.get(Delivery, delivery_id)
+
+
 def look_again(tx: Transaction, delivery_id: int) -> None:
     """Let a delivery be processed once more, from its beginning."""
     values = {"state": "received", "reason": "", "tries": 0, "not_before": 0, "processed_at": None}

@@ -20,6 +20,11 @@ def see(tx: Transaction, found: Iterable[tuple[str, int, int]], now: int) -> Non
     tx.flush()
 
 
+def find(tx: Transaction, guid: str) -> MissingDelivery | None:
+    """Return a delivery that has not come, None where it is not known to be missing."""
+    return tx.scalar(select(MissingDelivery).where(MissingDelivery.guid == guid))
+
+
 def due(tx: Transaction, now: int, limit: int) -> Sequence[MissingDelivery]:
     """Return what is to be asked for now, in the order in which it was sent."""
     query = select(MissingDelivery).where(MissingDelivery.not_before <= now, MissingDelivery.lost.is_(None))
@@ -42,6 +47,12 @@ def postpone(tx: Transaction, guid: str, until: int) -> None:
     tx.execute(update(MissingDelivery).where(MissingDelivery.guid == guid).values(not_before=until))
 
 
+def bring(tx: Transaction, guid: str, now: int, tries: int) -> None:
+    """Ask for it now, even if it was given up, as if it had been asked for so often."""
+    values = {"tries": tries, "not_before": now, "lost": None}
+    tx.execute(update(MissingDelivery).where(MissingDelivery.guid == guid).values(values))
+
+
 def settle(tx: Transaction, before: int) -> None:
     """Forget what has come meanwhile, and what was sent before that time (microseconds): GitHub forgot it as well."""
     is_here = MissingDelivery.guid.in_(select(Delivery.guid))
@@ -58,6 +69,12 @@ def count(tx: Transaction) -> tuple[int, int]:
     query = select(func.count(), func.count(MissingDelivery.lost)).select_from(MissingDelivery)
     every, lost = tx.execute(query).one()
     return every - lost, lost
+
+
+def lost(tx: Transaction, limit: int) -> Sequence[str]:
+    """Return the guids of the newest that are lost."""
+    query = select(MissingDelivery.guid).where(MissingDelivery.lost.is_not(None))
+    return tx.scalars(query.order_by(MissingDelivery.sent_at.desc()).limit(limit)).all()
 
 
 def looked_until(tx: Transaction) -> int | None:

@@ -63,14 +63,18 @@ class Answer:
         if self._is_turned_away(request):
             return
         try:
-            self._check_permission(request, repository)
-            reply = self._conversation.answer(request, repository)
+            reply = self.reply(request, repository)
         except Declined as declined:
             self._conclude(place, requests.REFUSED, Reply(str(declined), declined.sha))
         except (GitError, ForgeError) as error:
             self._stumbled(place, error)
         else:
             self._conclude(place, requests.DONE, reply)
+
+    def reply(self, request: Request, repository: Repository) -> Reply:
+        """Return the reply to a request, which does nothing yet. Raises Declined, ForgeError, GitError."""
+        self._check_permission(request, repository)
+        return self._conversation.answer(request, repository)
 
     def _check_permission(self, request: Request, repository: Repository) -> None:
         if request.source == requests.TERMINAL:

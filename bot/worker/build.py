@@ -29,8 +29,8 @@ _WHY_HELD = {
     "fork": "it comes from a fork, and nobody has approved it",
     "author": "its author may not write to the repository, and nobody has approved it",
     "skip": "the commit's message asks for no build",
+    "draft": "it is a draft, and runs when it is ready for review",
 }
-DRAFT = "it is a draft: it runs when it is ready for review"
 
 
 @dataclass(frozen=True)
@@ -200,12 +200,23 @@ class Builder:
         decision = replace(decision, grants=granted, approved_by=approved_by)
         if not is_trusted and not approved_by:
             why = "fork" if build.is_fork else "author"
-        elif build.kind is EventKind.PULL_REQUESTS and build.asked is None and asks_to_skip(message):
-            why = "skip"
         else:
+            why = self._why_it_waits(build, message)
+        if not why:
             return decision
         would_run = tuple(self._would_run(decision, granted.limits))
         return replace(decision, held=Held(why, build.author, asks_to_skip(message), would_run))
+
+    def _why_it_waits(self, build: Build, message: str) -> str:
+        """Return why its own author wants a pull request not to run by itself, empty where it runs.
+
+        Its checks are not `skipped`: with these it could be merged in the moment in which it is made ready for review.
+        """
+        if build.kind is not EventKind.PULL_REQUESTS or build.asked is not None:
+            return ""
+        if asks_to_skip(message):
+            return "skip"
+        return "draft" if build.is_draft and not self._builds_drafts else ""
 
     def _base(self, build: Build, code: OpenRepository) -> Tip | None:
         """Return the newest commit of the branch that is to be merged into; None for a push."""
@@ -255,7 +266,7 @@ class Builder:
             return _as_commanded(config, policy, trigger, wanted)
         if person is not None:
             return plan(config, policy, trigger, wanted=wanted | (person.only or set()))
-        why_skip = DRAFT if build.is_draft and not self._builds_drafts else ""
+        why_skip = ""
         if build.kind is EventKind.PUSHES and (words := asks_to_skip(message)):
             why_skip = f"the commit's message says `{words}`"
         return plan(config, policy, trigger, wanted=wanted, why_skip=why_skip)
@@ -299,14 +310,15 @@ class Builder:
         commit = commits.see_commit(tx, repository.id, build.sha, decision.title, decision.path, problems, now)
         pull = see_pull(tx, build, repository)
         if pull is not None:
-            commits.see_pull_head(tx, commit, build.number, build.base_branch or "", build.updated_at)
+            commits.see_pull_head(tx, commit, build.number, pull.base_branch, build.updated_at)
             runs.revoke(tx, pull)
-        if decision.demands is not None:
+        # An older event knows an older base, whose demands would take the place of what is asked now.
+        if decision.demands is not None and (pull is None or pull.base_branch == decision.demands.branch):
             steps = [one.to_json() for one in decision.demands.steps]
             commits.see_demands(tx, commit.id, build.number, decision.demands.branch, decision.base_sha, steps)
         commit.held, count = _held_now(tx, commit, decision), 0
         if decision.grants is not None and decision.chosen:
-            is_now = pull is None or (pull.is_open and pull.head_sha == build.sha)
+            is_now = _is_now(tx, build, repository, pull)
             refusal = decision.grants.limits.refusal_of_count(_steps(decision.chosen))
             writing = Writing(decision, repository, commit, decision.grants, is_now, refusal)
             count = sum(self._write_run(tx, writing, chosen) for chosen in decision.chosen)
@@ -400,6 +412,15 @@ def see_pull(tx: Transaction, build: Build, repository: Repository) -> Pull | No
     return commits.see_pull(tx, repository.id, build.number, build.sha, True, build.updated_at, facts)
 
 
+def _is_now(tx: Transaction, build: Build, repository: Repository, pull: Pull | None) -> bool:
+    """Tell whether nothing newer is known: what is told late, or looked at again, brings back nothing."""
+    if pull is not None:
+        return pull.is_open and pull.head_sha == build.sha
+    if not build.pushed_at:
+        return True  # it was looked up just now
+    return not commits.has_moved_on(tx, repository.id, build.ref, build.sha, build.pushed_at)
+
+
 def why_cancelled(pull: Pull) -> str:
     """Return why what runs for a pull request's older heads, or for a closed one, is stopped."""
     return f"superseded by {pull.head_sha[:7]}" if pull.is_open else f"pull request #{pull.number} was closed"
@@ -419,10 +440,14 @@ def _as_commanded(config: Config, policy: Policy, trigger: Trigger, wanted: Coll
 
 
 def _held_now(tx: Transaction, commit: Commit, decision: Decision) -> dict[str, Any] | None:
-    """Return why a commit is held; what has run already for another reason is not held any more."""
-    if decision.held is None or commits.has_runs(tx, commit.id):
-        return None
-    return decision.held.to_json()
+    """Return why a commit is held; what has run already for another reason is not held any more.
+
+    A push that starts nothing (its message asks for no build) takes back nothing that a pull request waits for.
+    """
+    if decision.held is not None:
+        return None if commits.has_run(tx, commit.id) else decision.held.to_json()
+    is_about_it = decision.build.number or any(run.is_run for run in decision.chosen)
+    return None if is_about_it else commit.held
 
 
 def _steps(chosen: Sequence[PlannedRun]) -> list[Step]:

@@ -27,6 +27,7 @@ _MOST_PAGES = 300
 _AT_ONCE = 20
 _WAITS = (1 * MINUTE, 5 * MINUTE)
 """How long each delivery that was sent once more has to come. Then it is fetched."""
+TRIES_BEFORE_FETCHING = len(_WAITS)
 _LONGEST_WAIT = 1 * HOUR
 _log = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ class Recover:
 
     def _is_sent_again(self, row: MissingDelivery) -> bool:
         """Tell whether GitHub is to send it once more, or else its payload is fetched."""
-        return not self._polls and row.tries < len(_WAITS)
+        return not self._polls and row.tries < TRIES_BEFORE_FETCHING
 
     def _bring_one(self, row: MissingDelivery) -> None:
         now = self._clock.now()
@@ -121,7 +122,7 @@ class Recover:
             self._give_up(row, str(refusal))
             return
         with self._database.write() as tx:
-            missing.fetch_next(tx, row.guid, len(_WAITS))
+            missing.fetch_next(tx, row.guid, TRIES_BEFORE_FETCHING)
 
     def _postpone(self, row: MissingDelivery, trouble: Retry) -> None:
         """Ask again later, for as long as GitHub keeps it. A limit is none of the delivery's own failures."""

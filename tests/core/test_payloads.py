@@ -333,7 +333,25 @@ def test_a_form_holds_the_same_json() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"payload=", b"payload=%7B%7D&payload=1", b"payload=\xff", b"payload=%ff", b"payload"]
+    "body",
+    [
+        b"payload=",
+        b"payload",
+        b"payload=%7B%7D&payload=1",
+        b"payload=%7B%7D&payload=%7B%7D",
+        b"payload=%7B%7D&x=1",
+        b"x=1&payload=%7B%7D",
+        b"x=1",
+        b"PAYLOAD=%7B%7D",
+        b"payload=\xff",
+        b"payload=%ff",
+        b"payload=%7B%22a%22",
+        b"payload=%22%5Cud800%22",
+        b"payload=" + b"%5B" * 100_000,
+        b"payload=%7B%7D" + b"&x=1" * 100_000,
+        b'payload={"ref": "refs/heads/a&payload=b"}',
+    ],
+    ids=lambda body: str(body[:30]),
 )
 def test_a_form_of_another_kind_is_unreadable(body: bytes) -> None:
     assert isinstance(parse("push", body), Unreadable)

@@ -11,6 +11,7 @@ from bot.devhub import DevHub
 from bot.doctor import examine, line
 from bot.forge.diagnosis import Finding
 from bot.resources import MANIFEST
+from bot.store import missing
 from bot.store.database import Database
 from bot.store.schema import Delivery
 from bot.worker_sign import WorkerSign
@@ -105,6 +106,26 @@ def test_deliveries_that_failed_and_those_that_are_here_nevertheless(
     hub.commit_files(pushed, {"b": "b"})
     hub.wait_delivered()
     assert ill(ask()) == []
+
+
+def test_what_is_missing_and_what_is_lost(ask: Ask, tmp_path: Path, worker: WorkerSign) -> None:
+    assert ask()["missing"].sentence == "nothing that GitHub sent is known to be missing"
+    database = Database(f"sqlite:///{tmp_path}/data/experiment-ci.sqlite3")
+    with database.write() as tx:
+        missing.see(tx, [(f"guid-{number}", number, number) for number in range(1, 8)], now=0)
+    assert ask()["missing"] == Finding("missing", True, "7 deliveries are missing; the worker is bringing what it can")
+
+    with database.write() as tx:
+        missing.give_up(tx, "guid-3", "GitHub has forgotten it")
+    findings = ask()
+    assert ill(findings) == ["missing"]
+    assert findings["missing"].sentence == "1 delivery is lost (guid-3), 6 more asked for"
+    assert "`experiment-ci replay guid-3`" in findings["missing"].cure
+    with database.write() as tx:
+        for number in range(1, 8):
+            missing.give_up(tx, f"guid-{number}", "GitHub has forgotten it")
+    database.close()
+    assert "lost (guid-7, guid-6, guid-5, guid-4, guid-3 …)" in ask()["missing"].sentence
 
 
 def test_branch_rules_as_devhub_has_them(ask: Ask, hub: DevHub, worker: WorkerSign) -> None:

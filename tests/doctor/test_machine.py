@@ -38,6 +38,7 @@ def test_all_is_well(ask: Ask, worker: WorkerSign) -> None:
         "database",
         "secrets",
         "deliveries",
+        "missing",
         "backend",
         "isolation",
         "limits",

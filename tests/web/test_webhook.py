@@ -89,6 +89,34 @@ def test_form_encoded_deliveries_are_stored_as_they_came(stage: Stage) -> None:
     assert [row.body for row in stored(stage)] == [body]
 
 
+FORM = {"Content_Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        signature(b"payload=%7B%22a%22%3A+1%7D", "a wrong secret"),
+        signature(b'{"a": 1}'),
+        signature(b"payload=%7B%22a%22%3A%201%7D"),
+        signature(b'payload={"a": 1}'),
+    ],
+    ids=["none", "a wrong secret", "of its JSON", "of the same form, encoded otherwise", "of the form decoded"],
+)
+def test_the_signature_of_a_form_is_that_of_its_bytes(stage: Stage, header: str | None) -> None:
+    answer = knock(stage, b"payload=%7B%22a%22%3A+1%7D", X_Hub_Signature_256=header, **FORM)
+
+    assert answer.status_code == 401
+    assert stored(stage) == []
+
+
+def test_a_form_too_large_is_refused_like_json(stage: Stage) -> None:
+    body = b"payload=" + b"%7B" * (MAX_BYTES // 3)
+
+    assert knock(stage, body, **FORM).status_code == 413
+    assert stored(stage) == []
+
+
 def test_a_body_without_a_length_is_read_to_its_end(stage: Stage) -> None:
     answer = without_length(stage, BODY)
 
