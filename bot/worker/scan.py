@@ -13,7 +13,7 @@ from bot.clock import DAY, MINUTE, SECOND, Clock
 from bot.core import events, sightings
 from bot.core.sightings import Sighting
 from bot.forge.client import Forge, Pull, Repo
-from bot.forge.errors import ForgeError
+from bot.forge.errors import ForgeError, Refused
 from bot.forge.repo import Standing
 from bot.forge.shown import Installed
 from bot.store import commits, deliveries, installations
@@ -53,7 +53,22 @@ class Scan:
             self._look_at(repository, now, is_first=is_first)
         except ForgeError as trouble:
             _log.info("%s/%s cannot be looked at: %s", repository.owner, repository.name, trouble)
+            if isinstance(trouble, Refused) and trouble.status == 404:
+                self._close_if_gone(repository)
         return True
+
+    def _close_if_gone(self, repository: Repository) -> None:
+        """Look no more at a repository to which GitHub says that we have no way. What runs there may run on.
+
+        An event of it opens it again: nothing that GitHub says by mistake costs more than being late.
+        """
+        try:
+            is_gone = self._forge.installation_of(repository.owner, repository.name) is None
+        except ForgeError:
+            return
+        if is_gone:
+            with self._database.write() as tx:
+                installations.hush(tx, repository)
 
     # Where the App is installed
 
