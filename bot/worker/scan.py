@@ -90,6 +90,7 @@ class Scan:
         if standing.github_id != repository.github_id:
             return  # the name is another one's by now; an event tells where ours went
         here = _event(repository, standing)
+        self._see_name(repository, here)
         if standing.is_archived:
             self._take_in([sightings.of(events.RepositoryClosed(here, "archived"), str(now // DAY))])
             return
@@ -97,6 +98,13 @@ class Scan:
         if standing.pushed_at * SECOND <= self._clock.now() - _SETTLED:
             found += self._branches(repository, here, repo, standing, is_first=is_first)
         self._take_in(found)
+
+    def _see_name(self, repository: Repository, here: events.Repository) -> None:
+        """Go by the name that GitHub shows: every event carries that of its own time, and some come late."""
+        if (repository.owner, repository.name) != (here.owner, here.name):
+            _log.warning("%s/%s is %s/%s by now", repository.owner, repository.name, here.owner, here.name)
+            with self._database.write() as tx:
+                commits.see_repository(tx, here, self._clock.now())
 
     def _pulls(self, repository: Repository, here: events.Repository, repo: Repo, *, since: int) -> Iterator[Sighting]:
         listed = self._forge.open_pulls(repo)
