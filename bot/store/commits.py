@@ -48,6 +48,12 @@ def see_head(tx: Transaction, repository_id: int, ref: str, sha: str | None, pus
     tx.flush()
 
 
+def has_moved_on(tx: Transaction, repository_id: int, ref: str, sha: str, pushed_at: int) -> bool:
+    """Tell whether a branch is known to have left a commit behind that was pushed to it then (0: nobody knows)."""
+    row = tx.scalar(select(Head).where(Head.repository_id == repository_id, Head.ref == ref))
+    return row is not None and row.sha != sha and row.pushed_at > pushed_at
+
+
 def heads(tx: Transaction, repository_id: int) -> dict[str, str | None]:
     """Return where the branches and tags of a repository stood when we last heard of them, None for those gone."""
     return {row.ref: row.sha for row in tx.scalars(select(Head).where(Head.repository_id == repository_id))}
@@ -72,12 +78,17 @@ def has_run(tx: Transaction, commit_id: int) -> bool:
 def see_commit(
     tx: Transaction, repository_id: int, sha: str, title: str, config_path: str, problems: list[Any], now: int
 ) -> Commit:
-    """Return the row of a commit, made at first sight. A commit never changes, so neither does its config."""
+    """Return the row of a commit, made at first sight. A commit never changes, so neither does its config.
+
+    One that was only asked about, while nothing selected it, has a row without a config until something does.
+    """
     row = tx.scalar(select(Commit).where(Commit.repository_id == repository_id, Commit.sha == sha))
     if row is None:
-        row = Commit(repository_id=repository_id, sha=sha, title=title, config_path=config_path, created_at=now)
-        row.problems = problems
+        row = Commit(repository_id=repository_id, sha=sha, title="", config_path="", created_at=now)
+        row.problems = []
         tx.add(row)
+    if not row.config_path:
+        row.title, row.config_path, row.problems = title or row.title, config_path, problems
     tx.flush()
     return row
 
@@ -169,6 +180,12 @@ def pull_heads(tx: Transaction, repository_id: int, number: int) -> Sequence[Pul
     query = query.where(PullHead.repository_id == repository_id, PullHead.number == number)
     is_older = case((Commit.sha == head, 0), else_=1)
     return tx.scalars(query.order_by(is_older, PullHead.updated_at.desc(), PullHead.id.desc())).all()
+
+
+def built_heads(tx: Transaction, repository_id: int) -> set[tuple[int, str]]:
+    """Return which commit was looked at as the head of which pull request, each as the number and the SHA."""
+    query = select(PullHead.number, Commit.sha).join(Commit, PullHead.commit_id == Commit.id)
+    return {(number, sha) for number, sha in tx.execute(query.where(PullHead.repository_id == repository_id))}
 
 
 def touch(tx: Transaction, commit_id: int) -> None:

@@ -112,7 +112,9 @@ class Follower:
             row.suspended_at = row.removed_at = None
             self._open(tx, event)
         for repository in installations.by_github_ids(tx, event.removed):
-            count += self._shut(tx, repository)
+            # One that another installation has by now was not taken from that.
+            if repository.installation_id == event.installation_id:
+                count += self._shut(tx, repository)
         return Outcome("done", f"{event.account}: {event.action}; {_asked(count)}")
 
     def _shut(self, tx: Transaction, repository: Repository) -> int:
