@@ -31,6 +31,17 @@ class Change:
     workflow: str = ""
 
 
+STRANGER = Change(
+    "wider",
+    "I tried it with 48",
+    "params.json",
+    '"hidden_units": 24',
+    '"hidden_units": 48',
+    is_good=True,
+)
+"""What somebody from outside proposes to the first project, from a fork: nothing of it runs until it is approved."""
+
+
 @dataclass(frozen=True)
 class Project:
     """An example that becomes a repository, and what is proposed there."""
@@ -122,13 +133,20 @@ class People:
         """Push a branch with the change and open a pull request for it."""
         self._git("switch", "--quiet", "--create", change.branch, "main")
         file = self.clone / change.path
-        text = file.read_text()
-        if change.old not in text:
-            raise ValueError(f"{change.path} does not hold {change.old}: the example and the demo differ")
-        file.write_text(text.replace(change.old, change.new))
+        file.write_text(_changed(file, change))
         sha = self._push(change.branch, change.title)
         pull = self._hub.open_pull(
             self.repository, head=change.branch, base="main", title=change.title, body=f"`{change.new}`", by=self._ada
+        )
+        return pull, sha
+
+    def propose_from_outside(self, change: Change, login: str) -> tuple[Pull, str]:
+        """Let somebody who may not write here fork the repository, and propose the change from there."""
+        stranger, fork = self._hub.add_user(login), self._hub.fork(self.repository, login)
+        files = {change.path: _changed(self.project.example / change.path, change)}
+        sha = self._hub.commit_files(fork, files, branch=change.branch, message=change.title)
+        pull = self._hub.open_pull(
+            self.repository, change.branch, "main", change.title, f"`{change.new}`", head_repository=fork, by=stranger
         )
         return pull, sha
 
@@ -153,3 +171,10 @@ class People:
             ["git", *arguments], cwd=self.clone, env=environment, check=True, capture_output=True, text=True
         )
         return result.stdout.strip()
+
+
+def _changed(file: Path, change: Change) -> str:
+    text = file.read_text()
+    if change.old not in text:
+        raise ValueError(f"{change.path} does not hold {change.old}: the example and the demo differ")
+    return text.replace(change.old, change.new)

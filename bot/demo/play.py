@@ -13,7 +13,8 @@ import yaml
 
 from bot.clock import Clock
 from bot.demo import environment, machine, protocol
-from bot.demo.people import PROJECTS, Change, People
+from bot.demo.people import PROJECTS, STRANGER, Change, People
+from bot.demo.talk import Talk
 from bot.demo.terminal import Terminal
 from bot.devhub import DevHub, Pull
 from bot.store.database import Database
@@ -21,7 +22,7 @@ from bot.up import Processes
 
 REPORT = Path("demo-report.json")
 _START = 30.0
-_PATIENCE = 240.0
+_PATIENCE = 360.0
 """Seconds that everything may take after the push; comments are written at most once a minute."""
 
 
@@ -66,7 +67,7 @@ class Demo:
             self._introduce(hub, environ["PUBLIC_URL"], trouble, left_out)
             self._await_ready(environ["PUBLIC_URL"], bot)
             self._push(hub, left_out)
-            is_over = self._watch(hub, bot)
+            is_over = self._watch(hub, bot, self._plan_talk(hub, is_isolated=not trouble))
             status = self._conclude(hub, left_out, is_over=is_over)
             if not once:
                 self._stay(hub, bot)
@@ -92,6 +93,22 @@ class Demo:
             for change in project.changes:
                 if change.workflow not in left_out:
                     self._propose(people, change)
+
+    def _plan_talk(self, hub: DevHub, *, is_isolated: bool) -> Talk:
+        """Let Ada talk with the bot about the first project, once she sees what it found; and somebody from outside."""
+        people = self._teams[0]
+        worse, better = (pull for team, pull in self._pulls if team is people)
+        talk = Talk(hub, people.repository, hub.add_user("ada"), self._terminal.say)
+        talk.comment(worse, f"/experiment compare {better.head_ref}", after=(worse, better))
+        talk.rerun(better, "smoke / two-epochs", after=(worse, better))
+        if is_isolated:
+            pull, sha = people.propose_from_outside(STRANGER, "eve")
+            self._pulls.append((people, pull))
+            self._follow(people, STRANGER.branch, sha, is_good=STRANGER.is_good)
+            talk.comment(pull, f"/experiment approve {sha}", after=(pull,))
+        else:
+            self._terminal.say("LEFT OUT: a pull request from outside: without isolation nothing runs that")
+        return talk
 
     def _propose(self, people: People, change: Change) -> None:
         pull, sha = people.propose(change)
@@ -144,7 +161,7 @@ class Demo:
     def _database_url(self) -> str:
         return f"sqlite:///{self._place / 'data' / 'experiment-ci.sqlite3'}"
 
-    def _watch(self, hub: DevHub, bot: Processes) -> bool:
+    def _watch(self, hub: DevHub, bot: Processes, talk: Talk) -> bool:
         """Show what changes until all is concluded and every pull request's comment is final, or patience ends."""
         end = self._clock.monotonic() + _PATIENCE
         is_waiting = False
@@ -153,7 +170,8 @@ class Demo:
             bot.tend()
             for one in self._followed:
                 self._terminal.show(one.label, hub.checks(one.people.repository, one.sha))
-            if not self._is_concluded(hub):
+            talk.go_on()
+            if not talk.is_over or not self._is_concluded(hub):
                 continue
             if self._is_quiet(hub):
                 return True

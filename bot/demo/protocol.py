@@ -5,26 +5,25 @@ from typing import Any
 
 from bot.core.states import WAY
 from bot.devhub import CheckRun, Comment
-from bot.store import journal
-from bot.store.checks import count_pending
+from bot.store import checks, commits, deliveries, experiments, journal, missing, requests
 from bot.store.database import Database
-from bot.store.deliveries import count_waiting
 
 _PASSING = ("success", "skipped", "neutral")
 
 
 def write_down(
-    checks: Mapping[str, Sequence[CheckRun]], comments: Mapping[str, Sequence[Comment]], database: Database
+    shown: Mapping[str, Sequence[CheckRun]], comments: Mapping[str, Sequence[Comment]], database: Database
 ) -> dict[str, Any]:
     """Return all that was delivered, run, shown and said, as JSON-able values. Times are UTC microseconds.
 
-    `checks` are those of each commit by its label, `comments` those of each pull request by `owner/name#number`.
+    `shown` are the checks of each commit by its label, `comments` those of each pull request by `owner/name#number`.
     """
     with database.read() as tx:
         return {
             "deliveries": journal.deliveries(tx),
             "experiments": journal.experiments(tx),
-            "checks": [_check(label, check) for label, found in checks.items() for check in found],
+            "requests": journal.requests(tx),
+            "checks": [_check(label, check) for label, found in shown.items() for check in found],
             "comments": [
                 {"pull": pull, "author": comment.author.login, "body": comment.body}
                 for pull, found in comments.items()
@@ -66,12 +65,17 @@ def mistakes(report: dict[str, Any], good: dict[str, bool], pulls: int) -> list[
         passed = [step["state"] for step in experiment["transitions"]]
         if passed != list(WAY):
             found.append(f"{experiment['name']} at {experiment['commit'][:7]} went {' → '.join(passed)}")
-    if len(report["comments"]) != pulls:
-        found.append(f"{len(report['comments'])} comments on {pulls} pull requests")
+    comments = [one for one in report["comments"] if one["author"].endswith("[bot]")]
+    if len(comments) != pulls:
+        found.append(f"{len(comments)} comments of the bot on {pulls} pull requests")
+    refused = [one for one in report["requests"] if one["state"] != "done"]
+    found += [f"{one['sender']} asked for {one['verb']}: {one['state']}: {one['answer']}" for one in refused]
     return found
 
 
 def is_quiet(database: Database) -> bool:
-    """Tell whether every delivery was looked at and GitHub was told everything that it should show."""
+    """Tell whether everything that came was looked at and answered, and GitHub was told all that it should show."""
     with database.read() as tx:
-        return count_waiting(tx) + count_pending(tx) == 0
+        is_open = deliveries.count_waiting(tx) + requests.count_waiting(tx) + missing.count(tx)[0] > 0
+        is_untold = checks.count_pending(tx) > 0 or commits.with_news(tx, 1) or commits.pulls_with_news(tx, 1)
+        return not (is_open or is_untold or experiments.under_way(tx))

@@ -13,6 +13,7 @@ _SIGNS = {
     "cancelled": "⏹ ",
     "skipped": "⏭ ",
     "neutral": "◻ ",
+    "action_required": "✋",
 }
 
 
@@ -41,7 +42,8 @@ class Terminal:
     def show_comments(self, repository: str, pull: Pull) -> None:
         """Print a pull request's comments as they are, indented."""
         for comment in pull.comments:
-            print(f"\n  ── {repository}#{pull.number} “{pull.title}”: {comment.author.login} comments\n")
+            felt = "".join(f" ({reaction.content})" for reaction in comment.reactions)
+            print(f"\n  ── {repository}#{pull.number} “{pull.title}”: {comment.author.login} comments{felt}\n")
             print(textwrap.indent(comment.body, "  │ ", lambda _line: True), flush=True)
 
     def _time(self) -> str:

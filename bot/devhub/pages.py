@@ -39,6 +39,11 @@ _SIGNS = {
     "eyes": "👀",
 }
 
+_ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#1f2328"/>'
+    '<path d="M10 7v18M10 12h7a5 5 0 0 1 5 5v8" fill="none" stroke="#fff" stroke-width="3"/></svg>'
+)
+
 
 def pages(site: Site) -> Blueprint:
     """Return the pages. Templates: `templates/devhub/`, one for each page."""
@@ -56,6 +61,7 @@ def pages(site: Site) -> Blueprint:
         ("/<owner>/<repo>/runs/<int:number>", show.run),
         ("/<owner>/<repo>/blob/<sha>/<path:path>", show.blob),
         ("/avatars/<int:number>", show.avatar),
+        ("/favicon.svg", show.favicon),
     ):
         blueprint.add_url_rule(rule, f"{view.__name__} {rule}".replace(".", "_"), view)
     blueprint.add_app_template_filter(render, "markdown")
@@ -177,6 +183,10 @@ class _Pages:
             f'fill="#fff" text-anchor="middle">{letter}</text></svg>'
         )
         return Response(picture, mimetype="image/svg+xml")
+
+    def favicon(self) -> Response:
+        """Draw the icon of the pages: as a `data:` address their own policy would not let it in."""
+        return Response(_ICON, mimetype="image/svg+xml")
 
     def ago(self, at: int) -> str:
         """Return a time as GitHub's pages say it."""

@@ -27,7 +27,8 @@ CROWD = "devhub.crowd"
 class ApiRequest:
     """One request. `route` is OpenAPI's template; `status` is what the client saw, 0 for a cut connection.
 
-    `answer` is what was (or would have been) sent; `fault` names what was done to it.
+    `answer` is what was (or would have been) sent; `fault` names what was done to it. `prefix` is what stood before the
+    path: `/api/v3`, as GitHub Enterprise has it, or nothing.
     """
 
     at: int
@@ -41,6 +42,7 @@ class ApiRequest:
     answer: bytes
     content_type: str
     fault: str | None
+    prefix: str = ""
 
 
 class RequestLog:
@@ -160,6 +162,7 @@ class Traffic:
             answer=body,
             content_type=dict(headers).get("Content-Type", ""),
             fault=None if fault is None else str(fault),
+            prefix=environ.get("SCRIPT_NAME", ""),
         )
         log = self._log_of(path, route)
         if log is not None:

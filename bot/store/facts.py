@@ -80,7 +80,8 @@ def commit_facts(
         pulls=pulls,
         changes=() if held is not None else tuple(_changes(tx, asked, rows)),
         comparisons=tuple(_comparisons(tx, commit, around, known)),
-        requests=tuple(map(_request, requests.told(tx, repository.id, [p.number for p in pulls], commit.sha, _ASKED))),
+        # What was asked of the pull request as a whole is its comment's: else it would stand at every earlier commit.
+        requests=tuple(map(_request, requests.told(tx, repository.id, [], commit.sha, _ASKED))),
     )
 
 

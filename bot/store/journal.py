@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from bot.store import metrics
 from bot.store.database import Transaction
-from bot.store.schema import Attempt, Commit, Delivery, Experiment, Run, TransitionRow
+from bot.store.schema import Attempt, Commit, Delivery, Experiment, Request, Run, TransitionRow
 
 
 def deliveries(tx: Transaction) -> list[dict[str, Any]]:
@@ -23,6 +23,14 @@ def deliveries(tx: Transaction) -> list[dict[str, Any]]:
     ]
 
 
+def requests(tx: Transaction) -> list[dict[str, Any]]:
+    """Return everything that people asked for, with the answer."""
+    return [
+        {"sender": row.sender, "verb": row.verb, "source": row.source, "state": row.state, "answer": row.answer}
+        for row in tx.scalars(select(Request).order_by(Request.id))
+    ]
+
+
 def experiments(tx: Transaction) -> list[dict[str, Any]]:
     """Return every attempt with its transitions and the last value of each metric."""
     query = select(Attempt, Experiment, Run, Commit).select_from(Attempt).join(Experiment).join(Run)
@@ -34,6 +42,7 @@ def experiments(tx: Transaction) -> list[dict[str, Any]]:
             "commit": commit.sha,
             "state": attempt.state,
             "reason": attempt.reason,
+            "cause": attempt.cause,
             "exit_code": attempt.exit_code,
             "transitions": _transitions(tx, attempt.id),
             "metrics": {one.name: one.latest.value for one in metrics.load(tx, attempt.id) if one.latest is not None},

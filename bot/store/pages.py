@@ -14,6 +14,7 @@ from bot.core.trials import Trial, top
 from bot.store import experiments, metrics, models
 from bot.store.database import Transaction
 from bot.store.models import ModelLine
+from bot.store.runs import APPROVED, REVOKED
 from bot.store.schema import (
     Attempt,
     Commit,
@@ -59,11 +60,37 @@ class Entry:
 
 @dataclass(frozen=True)
 class Asked:
-    """Why a run exists: GitHub's event, the ref, and the pull request's number (0 for none)."""
+    """Why a run exists: GitHub's event, the ref, the pull request's number (0 for none), and whose doing it is.
+
+    `is_over`: the reason has gone (a deleted branch, a destroyed merge group).
+    """
 
     event: str
     ref: str
     number: int
+    author: str
+    is_over: bool
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why an attempt was made: `how` is event, command, rerun or approval, `by` whoever did it ("" where unknown).
+
+    `settings` are the variables that a command gave, `retry` counts the repetitions by the platform since then.
+    """
+
+    how: str
+    by: str
+    settings: dict[str, Any]
+    retry: int
+
+
+@dataclass(frozen=True)
+class Approval:
+    """Code from outside that somebody (`by`) let run at exactly this commit; `is_revoked` when another came since."""
+
+    by: str
+    is_revoked: bool
 
 
 @dataclass(frozen=True)
@@ -148,6 +175,7 @@ class AttemptLine:
     created_at: int
     ended_at: int | None
     reason: str
+    cause: Cause
 
 
 @dataclass(frozen=True)
@@ -161,6 +189,7 @@ class AttemptPage:
     """
 
     number: int
+    cause: Cause
     backend_id: str
     is_launched: bool
     is_over: bool
@@ -192,7 +221,10 @@ class AttemptPage:
 
 @dataclass(frozen=True)
 class ExperimentPage:
-    """All about one experiment. `attempt` is the one looked at, None before there is one."""
+    """All about one experiment. `attempt` is the one looked at, None before there is one.
+
+    `approval` is None for code of people who may write to the repository.
+    """
 
     place: Place
     kind: str
@@ -200,6 +232,7 @@ class ExperimentPage:
     params: dict[str, Any]
     notes: tuple[str, ...]
     asked: tuple[Asked, ...]
+    approval: Approval | None
     attempts: tuple[AttemptLine, ...]
     attempt: AttemptPage | None
 
@@ -264,6 +297,7 @@ def experiment_page(tx: Transaction, experiment_id: int, number: int | None = No
         params=experiment.params,
         notes=tuple(str(note) for note in (*experiment.notes, experiment.refusal) if note),
         asked=_asked(tx, run.id),
+        approval=_approval(run),
         attempts=tuple(_line(one) for one in attempts),
         attempt=None
         if chosen is None
@@ -288,13 +322,23 @@ def _place(experiment: Experiment, run: Run, commit: Commit, repository: Reposit
 
 def _asked(tx: Transaction, run_id: int) -> tuple[Asked, ...]:
     rows = tx.scalars(select(RunTrigger).where(RunTrigger.run_id == run_id).order_by(RunTrigger.id))
-    return tuple(Asked(row.event, row.ref, row.number) for row in rows)
+    return tuple(Asked(row.event, row.ref, row.number, row.author, row.ended_at is not None) for row in rows)
+
+
+def _approval(run: Run) -> Approval | None:
+    if run.trust not in (APPROVED, REVOKED):
+        return None
+    return Approval(run.trusted_by or "", run.trust == REVOKED)
+
+
+def _cause(attempt: Attempt) -> Cause:
+    return Cause(attempt.cause, attempt.author, attempt.settings, attempt.retry)
 
 
 def _line(attempt: Attempt) -> AttemptLine:
     state = State(attempt.state)
     ended = attempt.entered_at if state.is_final else None
-    return AttemptLine(attempt.number, state, attempt.created_at, ended, attempt.reason)
+    return AttemptLine(attempt.number, state, attempt.created_at, ended, attempt.reason, _cause(attempt))
 
 
 def _containers(ports: list[dict[str, int]] | None) -> tuple[int, ...]:
@@ -309,6 +353,7 @@ def _attempt(tx: Transaction, experiment: Experiment, attempt: Attempt, is_pull:
     judged = judged_series(tx, attempt, None if search is None else search.best)
     return AttemptPage(
         number=attempt.number,
+        cause=_cause(attempt),
         backend_id=attempt.backend_id,
         is_launched=attempt.handle is not None,
         is_over=State(attempt.state).is_final and attempt.metrics_read_at is not None and attempt.retry_at is None,

@@ -93,6 +93,15 @@ class Follower:
         if commits.head_of(tx, repository.id, event.ref) is None:
             self._end_ref(tx, repository, event.ref)
 
+    def let_in(self, tx: Transaction, sent: events.Repository) -> None:
+        """Speak again to a repository that was closed: GitHub sends nothing of those that are, and its code was read.
+
+        That it was opened again may have been told before its closing was, or never.
+        """
+        repository = commits.find_repository(tx, sent.github_id)
+        if repository is not None and repository.closed is not None:
+            installations.open_again(tx, repository)
+
     def is_gone(self, event: events.MergeGroupRequested) -> bool:
         """Tell whether the end of a merge group came before this, its beginning."""
         with self._database.read() as tx:
@@ -128,7 +137,9 @@ class Follower:
             row.suspended_at = row.removed_at = None
             self._open(tx, event)
         for repository in installations.by_github_ids(tx, event.removed):
-            count += self._shut(tx, repository)
+            # Another installation may have it by now: this was told late.
+            if repository.installation_id == event.installation_id:
+                count += self._shut(tx, repository)
         return Outcome("done", f"{event.account}: {event.action}; {_asked(count)}")
 
     def _shut(self, tx: Transaction, repository: Repository) -> int:

@@ -125,6 +125,7 @@ class Intake:
                 outcome = Outcome("ignored", decision.reason)
             else:
                 self._builder.apply(tx, decision)
+                self._follower.let_in(tx, event.repository)
                 outcome = Outcome("done", decision.outcome)
             if isinstance(event, events.PushReceived):
                 self._follower.see_push(tx, event)

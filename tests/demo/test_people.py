@@ -4,9 +4,9 @@ import pytest
 import yaml
 
 from bot.core.config import Problem, load
-from bot.demo.people import CONFIG, PROJECTS, Change, Project, without
+from bot.demo.people import CONFIG, PROJECTS, STRANGER, Change, Project, without
 
-CHANGES = [(project, change) for project in PROJECTS for change in project.changes]
+CHANGES = [(project, change) for project in PROJECTS for change in project.changes] + [(PROJECTS[0], STRANGER)]
 
 
 def config_of(project: Project) -> str:

@@ -9,6 +9,7 @@ from bot.core.states import WAY
 from bot.demo.protocol import mistakes
 
 GOOD = {"digits main": True, "digits worse": False}
+BOT = {"pull": "acme/digits#1", "author": "experiment-ci[bot]"}
 GATE = "train / fit / tensorflow:loss"
 
 
@@ -31,7 +32,8 @@ REPORT: dict[str, Any] = {
         check("digits worse", GATE, "failure"),
     ],
     "experiments": [experiment(list(WAY)), experiment(list(WAY))],
-    "comments": [{"pull": "acme/digits#1"}],
+    "comments": [BOT, {"pull": "acme/digits#1", "author": "ada"}],
+    "requests": [{"sender": "ada", "verb": "compare", "state": "done", "answer": "compared"}],
 }
 
 
@@ -62,8 +64,12 @@ def test_all_as_it_must_be() -> None:
             without(experiments=[experiment([*WAY[:3], "error"]), experiment(list(WAY))]),
             "train / fit at 0123456 went created → pending → provisioning → error",
         ),
-        (without(comments=[]), "0 comments on 1 pull requests"),
-        (without(comments=[{"pull": "acme/digits#1"}, {"pull": "acme/digits#1"}]), "2 comments on 1 pull requests"),
+        (without(comments=[]), "0 comments of the bot on 1 pull requests"),
+        (without(comments=[BOT, BOT]), "2 comments of the bot on 1 pull requests"),
+        (
+            without(requests=[{"sender": "ada", "verb": "compare", "state": "refused", "answer": "no such branch"}]),
+            "ada asked for compare: refused: no such branch",
+        ),
     ],
 )
 def test_what_is_otherwise_is_said(report: dict[str, Any], sentence: str) -> None:

@@ -9,6 +9,7 @@ import requests
 
 from bot.devhub import DevHub, Pull, Repository
 from bot.devhub.markdown import render
+from bot.resources import TEMPLATES
 from tests.devhub.client import Client
 
 pytestmark = pytest.mark.service
@@ -25,6 +26,22 @@ def page(hub: DevHub, path: str, status: int = 200) -> str:
 
 def words(html: str) -> str:
     return " ".join(re.sub(r"<style>.*?</style>|<[^>]+>", " ", html, flags=re.DOTALL).split())
+
+
+def test_the_icon_is_one_that_the_pages_let_in(hub: DevHub) -> None:
+    [icon] = re.findall(r'<link rel="icon" href="([^"]+)"', page(hub, "/"))
+    assert icon.startswith("/"), "the policy of the pages lets in no data: addresses"
+    answer = requests.get(hub.url + icon, timeout=5)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/svg+xml; charset=utf-8")
+
+
+def test_every_class_that_the_pages_use_has_a_style() -> None:
+    style = (TEMPLATES / "devhub" / "style.css").read_text()
+    text = "".join(file.read_text() for file in (TEMPLATES / "devhub").glob("*.html"))
+    plain = re.sub(r"{{.*?}}|{%.*?%}", " ", text, flags=re.DOTALL)
+    used = {name for words in re.findall(r'class="([^"]*)"', plain) for name in words.split()}
+    assert len(used) > 20
+    assert {name for name in used if not re.search(rf"\.{name}\b", style)} == set()
 
 
 def test_commits_with_their_checks(hub: DevHub, client: Client, pull: Pull) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bot.core.states import WAY
+from bot.demo import machine
 from tests.scenarios.processes import running_on
 
 # On one worker: all of these look at one demo, in one directory.
@@ -50,6 +51,10 @@ def last(experiment: dict[str, Any], scalar: str) -> float:
     """The last value of what the run logged under this name, below whatever directory."""
     [value] = [value for name, value in experiment["metrics"].items() if name.rpartition("/")[2] == scalar]
     return float(value)
+
+
+def is_isolated() -> bool:
+    return not machine.trouble_with_isolation()
 
 
 def needs(report: dict[str, Any], workflow: str) -> None:
@@ -107,15 +112,36 @@ def test_a_search_is_told_by_its_best_trial_and_a_matrix_by_its_worst_cell(repor
 
 
 def test_every_experiment_passed_all_states_in_order(report: dict[str, Any]) -> None:
-    # Two workflows on three commits; three on two, beside the three cells of a matrix.
+    # Two workflows on four commits, one of them run again; three on two, beside the three cells of a matrix.
     left_out = len(report["left_out"])
-    assert len(report["experiments"]) == 6 + (2 * (3 + 3 - left_out) if left_out < 3 else 3)
+    of_digits = 9 if is_isolated() else 7
+    assert len(report["experiments"]) == of_digits + (2 * (3 + 3 - left_out) if left_out < 3 else 3)
     for experiment in report["experiments"]:
         assert [step["state"] for step in experiment["transitions"]] == list(WAY)
         times = [step["at"] for step in experiment["transitions"]]
         assert times == sorted(times)
     for experiment in experiments(report, "train / fit"):
         assert last(experiment, "loss") > 0
+
+
+def test_what_ada_asked_for_was_done(report: dict[str, Any], demo: "subprocess.CompletedProcess[str]") -> None:
+    asked = {(request["verb"], request["source"]): request["answer"] for request in report["requests"]}
+    assert asked["compare", "comment"] == "the figures stand beside those of `better`"
+    assert asked["rerun", "click"].endswith("`smoke / two-epochs`")
+    assert [one["cause"] for one in experiments(report, "smoke / two-epochs")].count("rerun") == 1
+    assert "ada, on “Give it more units”: presses “Re-run” beside smoke / two-epochs" in demo.stdout
+
+
+def test_what_comes_from_outside_is_held_until_it_is_approved(
+    report: dict[str, Any], demo: "subprocess.CompletedProcess[str]"
+) -> None:
+    if not is_isolated():
+        pytest.skip("nothing from outside is run without isolation")
+    assert "digits wider       ✋ experiments" in demo.stdout
+    assert set(conclusions(report, "digits wider").values()) == {"success"}
+    assert "runs without secrets and without network" in {r["verb"]: r["answer"] for r in report["requests"]}["approve"]
+    [sha] = {check["commit"] for check in report["checks"] if check["label"] == "digits wider"}
+    assert {one["cause"] for one in report["experiments"] if one["commit"] == sha} == {"approval"}
 
 
 def test_every_delivery_was_stored_once_and_answered_for(report: dict[str, Any]) -> None:
@@ -125,8 +151,9 @@ def test_every_delivery_was_stored_once_and_answered_for(report: dict[str, Any])
 
 
 def test_each_pull_request_has_one_comment_with_its_verdict(report: dict[str, Any]) -> None:
-    said = {comment["pull"]: comment["body"] for comment in report["comments"]}
-    assert len(said) == len(report["comments"])
+    comments = [comment for comment in report["comments"] if comment["author"].endswith("[bot]")]
+    said = {comment["pull"]: comment["body"] for comment in comments}
+    assert len(said) == len(comments)
     assert "❌" in said["acme/digits#1"].splitlines()[0] + said["acme/digits#1"].splitlines()[2]
     assert "❌" not in said["acme/digits#2"]
     if "grpc" not in report["left_out"]:

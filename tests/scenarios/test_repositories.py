@@ -189,3 +189,50 @@ def test_an_installation_without_a_config_anywhere_is_answered(road: Road) -> No
         "umbrella: unsuspend",
         "umbrella: deleted",
     ]
+
+
+# GitHub promises no order, and forgets what nobody took
+
+
+def test_shut_out_as_a_late_word_says_it_is_let_in_by_the_next_event(road: Road, backend: ScriptedBackend) -> None:
+    repository, _, _ = running(road, backend)
+    road.hub.courier.delay_next("installation_repositories", clock_seconds=60)
+    road.hub.remove_repositories("acme", [repository])
+    road.hub.add_repositories("acme", [repository])
+    road.wait(61)
+    newer = road.hub.commit_files(repository, {"train.py": "print(3)"}, branch="change", message="Again")
+    road.wait(35)
+    assert road.shown(repository, newer)[FIT] == ("queued", None)
+    backend.succeed(backend.submissions[-1])
+    road.wait(5)
+    assert road.shown(repository, newer)[FIT] == ("completed", "success")
+
+
+def test_what_its_old_owner_lost_the_new_one_has(road: Road, backend: ScriptedBackend) -> None:
+    repository, _, _ = running(road, backend)
+    road.hub.create_repository("umbrella", "other")
+    road.hub.courier.delay_next("installation_repositories", clock_seconds=60)
+    road.hub.transfer_repository(repository, "umbrella")
+    road.wait(61)
+    assert backend.cancelled == {}
+    backend.fail(backend.submissions[-1])
+    road.wait(35)
+    assert road.shown(repository, road.hub.site.git(repository).tip("change") or "")[FIT] == ("completed", "failure")
+
+
+def test_taken_off_without_a_word_it_is_looked_at_twice_and_no_more(road: Road, backend: ScriptedBackend) -> None:
+    repository, sha, _ = running(road, backend)
+    road.hub.courier.outage()
+    road.hub.site.world.installation_on(repository).selected = set()  # type: ignore[union-attr]
+    repository.is_private = True
+    for _ in range(2):
+        road.wait(600)
+    assert is_quiet(road) == []
+    assert backend.cancelled == {}, "it may be GitHub's mistake"
+
+    road.hub.add_repositories("acme", [repository])
+    road.hub.courier.restore()
+    backend.succeed(backend.submissions[-1])
+    for _ in range(4):
+        road.wait(300)
+    assert road.shown(repository, sha)[FIT] == ("completed", "success")

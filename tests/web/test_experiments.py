@@ -1,13 +1,14 @@
 """The page of an experiment: who may read it, what it tells, and that nothing an experiment wrote comes to life."""
 
+import html
 import json
 import re
 
 import pytest
 
 from bot.core.states import WAY, Observation, State
-from bot.store import experiments
-from bot.store.schema import Attempt, Experiment
+from bot.store import experiments, runs
+from bot.store.schema import Attempt, Experiment, Run
 from tests.web.stage import LOGIN, Stage, address, gate
 
 pytestmark = pytest.mark.service  # each play has a real server or database of its own
@@ -65,6 +66,64 @@ def test_a_page_goes_on_while_the_platform_is_to_try_again(
     assert "The platform tries again by itself at" in page
     assert "not evaluated" not in page
     assert "data-live" in page
+
+
+def words(page: str) -> str:
+    """What a reader reads: a page without its tags, in one line."""
+    return html.unescape(" ".join(re.sub(r"<[^>]*>", " ", page).split()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"author": "octocat"}, "Attempt 1: push by octocat"),
+        ({"author": ""}, "Attempt 1: push Gates"),
+        ({"author": "ada", "cause": "rerun"}, "Attempt 1: run again by ada"),
+        ({"author": "ada", "cause": "rerun", "retry": 2}, "Attempt 1: run again by ada, repeated by the platform (2)"),
+        ({"author": "bob", "cause": "approval"}, "Attempt 1: approved by bob"),
+        (
+            {"author": "ada (terminal)", "cause": "command", "settings": {"LR": "0.1", "NOTE": "<b>x</b>"}},
+            "Attempt 1: a command of ada (terminal), with LR=0.1 NOTE=<b>x</b>",
+        ),
+    ],
+)
+def test_who_caused_an_attempt_and_how(
+    stage: Stage, experiment: Experiment, attempt: Attempt, changes: dict[str, object], told: str
+) -> None:
+    with stage.database.write() as tx:
+        experiments.change(tx, attempt.id, **changes)
+    page = page_of(stage, experiment)
+    assert told in words(page)
+    assert "<b>x</b>" not in page
+    assert "push refs/heads/main by octocat" in words(page)
+
+
+def test_each_attempt_is_listed_with_its_cause(stage: Stage, experiment: Experiment, attempt: Attempt) -> None:
+    again = stage.attempt(experiment, number=2)
+    with stage.database.write() as tx:
+        experiments.change(tx, again.id, author="ada", cause="rerun")
+    listed = words(page_of(stage, experiment).partition("<h2>Attempts</h2>")[2])
+    assert re.match(r"2 Created run again by ada .* 1 Running push ", listed)
+
+
+def test_code_from_outside_says_who_approved_it(stage: Stage, experiment: Experiment, attempt: Attempt) -> None:
+    with stage.database.write() as tx:
+        run = tx.get_one(Run, experiment.run_id)
+        runs.trust(tx, run, "bob")
+    assert "held until bob approved exactly this commit: it runs without secrets" in words(page_of(stage, experiment))
+    with stage.database.write() as tx:
+        tx.get_one(Run, experiment.run_id).trust = runs.REVOKED
+    assert "bob approved this commit, and another came since" in words(page_of(stage, experiment))
+    with stage.database.write() as tx:
+        assert runs.trust(tx, tx.get_one(Run, experiment.run_id), "")
+    assert "approved" not in words(page_of(stage, experiment))
+
+
+def test_a_reason_that_has_gone_is_told_as_gone(stage: Stage, experiment: Experiment, attempt: Attempt) -> None:
+    with stage.database.write() as tx:
+        run = tx.get_one(Run, experiment.run_id)
+        runs.end_reason(tx, run.repository_id, "push", "refs/heads/main", "main was deleted", stage.clock.now())
+    assert "push refs/heads/main by octocat (gone since)" in words(page_of(stage, experiment))
 
 
 def test_the_environment_of_the_run_is_not_shown(stage: Stage, experiment: Experiment, attempt: Attempt) -> None:
