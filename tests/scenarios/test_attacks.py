@@ -10,6 +10,7 @@ from tests.scenarios.road import CONFIG, Road
 from tests.scenarios.scripted import ScriptedBackend
 from tests.scenarios.test_commands import says, sticky
 from tests.scenarios.test_pull_request import opened
+from tests.scenarios.test_recover import settle_down
 from tests.scenarios.test_strangers import HELD, NAMES, proposed
 
 pytestmark = pytest.mark.service
@@ -153,6 +154,28 @@ def test_a_bot_commands_nothing_whatever_its_role(road: Road, backend: ScriptedB
     road.hub.comment(pull, "/experiment cancel", bot)
     road.wait(35)
     assert backend.cancelled == {}
+
+
+@pytest.mark.parametrize("fork_is", ["there", "deleted"])
+def test_what_was_found_by_a_look_is_held_like_what_was_told(
+    road: Road, backend: ScriptedBackend, fork_is: str
+) -> None:
+    """Nobody told us of the pull request, and a fork that was deleted is a fork still."""
+    repository, _ = road.repository()
+    road.wait(700)
+    road.hub.courier.outage()
+    fork = road.hub.fork(repository, "stranger")
+    sha = road.hub.commit_files(fork, {"train.py": "evil()"}, branch="nice", message="Nice")
+    pull = road.hub.open_pull(repository, head="nice", head_repository=fork, base="main", title="Nice", body="")
+    if fork_is == "deleted":
+        road.hub.delete_repository(fork)
+    road.hub.wait_delivered()
+    road.clock.advance(4 * 24 * 3600)
+    road.hub.courier.restore()
+    settle_down(road)
+    assert len(backend.submissions) == 1
+    assert road.shown(repository, sha)["experiments"] == HELD
+    assert "comes from a fork" in sticky(pull)
 
 
 # What a pull request writes into its own config
