@@ -183,7 +183,7 @@ class Run(Base):
     """A workflow at a commit, once, however many events ask for it. `skipped` says why it does not run, else null.
 
     `trust`: trusted, or approved (by whom, for which SHA); revoked, when another commit came since.
-    `concurrency` is the group whose turn it waits for, as `bot.core.turns` writes it.
+    `concurrency` is the group whose turn it waits for, as `bot.worker.build` writes it.
     """
 
     __tablename__ = "runs"

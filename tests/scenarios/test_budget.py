@@ -101,6 +101,20 @@ def test_ends_go_before_beginnings(road: Road, backend: ScriptedBackend) -> None
     obeyed(road)
 
 
+def test_what_a_limit_kept_back_is_told_when_it_is_over(road: Road, backend: ScriptedBackend) -> None:
+    repository, sha = road.repository({".ps_project/config.yaml": config(4)})
+    road.settle()
+    road.hub.limit("acme", retry_after=90)
+    for attempt in backend.submissions:
+        backend.succeed(attempt)
+    road.wait(5)
+    road.wait(90)
+    assert len(road.shown(repository, sha)) == 9
+    assert {status for status, _ in road.shown(repository, sha).values()} == {"completed"}
+    assert {run.conclusion for run in repository.runs() if run.name.endswith("fit")} == {"success"}
+    obeyed(road)
+
+
 def test_another_installation_is_never_slowed(road: Road, backend: ScriptedBackend) -> None:
     road.repository({".ps_project/config.yaml": config(20)})
     road.hub.limit("acme", retry_after=3_600)
