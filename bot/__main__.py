@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot import __version__, envfile, settings
+from bot import __version__, envfile, logs, settings
 from bot.clock import Clock, SystemClock
 from bot.core import config
 from bot.inbox.options import of_replay, of_simulate
@@ -30,7 +30,7 @@ _log = logging.getLogger("experiment-ci")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit status: 0 well, 1 not well, 2 wrong usage or settings."""
     options = _parsed(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.to_terminal()
     for chatty in ("alembic", "werkzeug"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:

@@ -1,5 +1,6 @@
 """What people are told, held against what is there: links, settings, commands, configs, SQL."""
 
+import ast
 import re
 import sqlite3
 import sys
@@ -97,3 +98,34 @@ def test_the_python_that_is_asked_for() -> None:
     assert wanted is not None
     assert f"Python {wanted[1]} or newer" in (ROOT / "README.md").read_text()
     assert sys.version_info >= tuple(int(part) for part in wanted[1].split("."))
+
+
+SECURITY = ROOT / "docs" / "security.md"
+
+
+def _tests_in(file: Path) -> set[str]:
+    """The names of the tests that a file defines, those in classes too."""
+    return {
+        node.name
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    }
+
+
+def test_every_test_that_stands_for_a_defence_is_there() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", SECURITY.read_text())
+    assert len(named) > 100
+    files = {file: _tests_in(ROOT / file) if (ROOT / file).exists() else set() for file, _ in named}
+    assert [f"{file}::{test}" for file, test in named if test not in files[file]] == []
+
+
+def test_every_threat_has_a_defence_and_a_proof() -> None:
+    rows = re.findall(r"^\| (?!threat|who|---)(.+) \|$", SECURITY.read_text().partition("## Pull requests")[2], re.M)
+    assert len(rows) > 70
+    for row in rows:
+        threat, defence, proof = row.split(" | ")
+        assert threat.strip()
+        assert defence.strip()
+        left = re.sub(r"`tests/[\w/]+\.py::\w+`", "", proof)
+        assert left.strip(", ") == "", f"{threat}: {left}"
+        assert left != proof, f"{threat} has no proof"

@@ -23,8 +23,9 @@ from bot.backends.journal import Journal
 from bot.backends.logfile import LogFile
 from bot.backends.longcall import LongCall
 from bot.backends.network import PRIVATE, resolv_conf
-from bot.backends.references import PUBLIC, Reference, ReferenceMalformed
+from bot.backends.references import Reference, ReferenceMalformed
 from bot.clock import Clock
+from bot.core.registries import PUBLIC
 from bot.core.states import State
 
 _LIMIT = 3600.0

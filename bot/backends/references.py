@@ -7,8 +7,10 @@ image in a registry: `dir:/var/lib/…` would be a directory of this machine.
 import re
 from dataclasses import dataclass
 
-PUBLIC, LOCAL = "docker.io", "localhost"
-"""The registry of names without one, and that of images which lie on this machine only."""
+from bot.core.registries import PUBLIC, host_of
+
+LOCAL = "localhost"
+"""The registry of images which lie on this machine only."""
 _PART = "[a-z0-9]+(?:(?:[.]|_|__|-+)[a-z0-9]+)*"
 _HOST = "[A-Za-z0-9][A-Za-z0-9-]*(?:[.][A-Za-z0-9][A-Za-z0-9-]*)*(?::[0-9]{1,5})?"
 _REFERENCE = re.compile(
@@ -16,7 +18,6 @@ _REFERENCE = re.compile(
     "(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
 _LONGEST = 400
-_SCHEME = re.compile("^https?://")
 
 
 class ReferenceMalformed(Exception):
@@ -67,8 +68,7 @@ class Reference:
 
 
 def _registry(url: str | None) -> str:
-    """Return the host of a registry's URL. The public one has an address of its own for this, which docker uses."""
-    host = _SCHEME.sub("", url or PUBLIC).partition("/")[0]
+    host = host_of(url)
     if not re.fullmatch(_HOST, host):
         raise ReferenceMalformed(f"`{(url or '')[:100]}` is not the address of a registry")
-    return PUBLIC if host in ("index.docker.io", "registry-1.docker.io", "registry.hub.docker.com") else host
+    return host

@@ -16,6 +16,7 @@ from itertools import pairwise
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from bot.core.steering import steers
 from bot.core.text import clean
 
 WORD = "/experiment"
@@ -104,7 +105,11 @@ def _run(_verb: Verb, rest: str) -> Command:
         words = shlex.split(rest)
     except ValueError:
         raise ValueError("a quotation mark is left open") from None
-    return run_of(words)
+    command = run_of(words)
+    for name in command.settings:
+        if steers(name):
+            raise ValueError(f"`{name}` tells programs what to load or to run: only the config may set it")
+    return command
 
 
 def run_of(words: Iterable[str]) -> Command:

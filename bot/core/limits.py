@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bot.core.patterns import Filter
+from bot.core.registries import full_name
 
 if TYPE_CHECKING:
-    from bot.core.config.models import AnyParams, Config, Step
+    from bot.core.config.models import AnyParams, Config, Role, Step
 
 DEFAULT_TIMEOUT = 24 * 3600.0
 """Seconds a run may take when its config sets no `timeout`."""
@@ -19,8 +20,8 @@ class Limits:
     """None is no limit. `running` experiments at a time of the repository, `running_per_author` of one person.
 
     `runs` experiments of one commit, `timeout_seconds` the longest that one may run, `tasks` the most that one may
-    start; `machine_types`, `images` (patterns that match the whole name), `sources` (URIs of data and code) and
-    `ports` are what it may name.
+    start; `machine_types`, `images` (patterns that match the whole name, with its registry), `sources` (URIs of data
+    and code) and `ports` are what it may name.
     """
 
     running: int | None = None
@@ -61,8 +62,8 @@ class Limits:
                 return f"the machine type `{role.machine_type or 'default'}` is not given"
             if self.images is not None and role.dockerfile is not None:
                 return "no image may be built"
-            if role.container and not self._gives_image(role.container):
-                return f"the image `{role.container}` is not given"
+            if role.container and not self._gives_image(_image(role)):
+                return f"the image `{_image(role)}` is not given"
         return self._refusal_of_sources(params)
 
     def _gives_image(self, name: str) -> bool:
@@ -105,11 +106,16 @@ def for_strangers(config: "Config | None") -> Limits:
         runs=_least(given.runs, sum(max(1, len(step.matrix)) for step in steps)),
         timeout_seconds=_least(given.timeout_seconds, longest),
         machine_types=tuple(sorted({role.machine_type or "" for role in roles})),
-        images=tuple(sorted({_literally(role.container) for role in roles if role.container})),
+        images=tuple(sorted({_literally(_image(role)) for role in roles if role.container})),
         tasks=_least(given.tasks, max((sum(r.count for r in step.params.roles()) for step in steps), default=1)),
         sources=tuple(sorted({uri for step in steps for uri in _sources(step.params)})),
         ports=tuple(sorted({port.container for step in steps for port in step.params.ports})),
     )
+
+
+def _image(role: "Role") -> str:
+    """Return an image's name with its registry: `registryUrl` leads a name that is given to somebody else's image."""
+    return full_name(role.container or "", role.registry.url)
 
 
 def _sources(params: "AnyParams") -> list[str]:

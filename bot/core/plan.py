@@ -87,12 +87,11 @@ class Grants:
     limits: Limits = field(default_factory=Limits)
 
 
-def grants(config: Config, policy: Policy, trigger: Trigger, *, is_trusted: bool = True) -> Grants:
-    """Return what the runs of `config` may have.
+def grants(policy: Policy, trigger: Trigger, *, is_trusted: bool = True) -> Grants:
+    """Return what runs may have: what the default branch's config allows, for nobody gives a right to himself.
 
-    Only what stands on the default branch decides by itself. Everything else (a branch, a pull request, a merge
-    group, a tag) may have what the default branch's config allows: nobody gives a right to himself. Code from outside
-    has nothing but its commands.
+    What was pushed to the default branch itself writes to the storage as well; everything else (a branch, a pull
+    request, a merge group, a tag) only where that config lets it. Code from outside has nothing but its commands.
     """
     if not is_trusted:
         return Grants(
@@ -100,7 +99,7 @@ def grants(config: Config, policy: Policy, trigger: Trigger, *, is_trusted: bool
         )
     is_pushed = trigger.kind in (EventKind.PUSHES, EventKind.COMMAND)
     if is_pushed and trigger.branch == policy.default_branch:
-        return Grants(config.secret_names(), keeps_storage=True, is_default_branch=True, limits=config.limits)
+        return Grants(policy.secrets, keeps_storage=True, is_default_branch=True, limits=policy.limits)
     return Grants(
         policy.secrets, keeps_storage=policy.pulls_write_storage, is_default_branch=False, limits=policy.limits
     )

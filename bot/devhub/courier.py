@@ -95,14 +95,15 @@ class Courier:
         drop: bool = False,
         kinds: Collection[Kind] | None = None,
         clock_seconds: float | None = None,
+        copies: int = 2,
     ) -> None:
         """Let each event go wrong with probability `rate`, in one of `kinds` (default: duplicate and delay, or drop).
 
         A delay is 0.3 real seconds, or up to `clock_seconds` of devhub's clock. `shuffle` lets the next one to three
-        events pass. It repeats itself for a seed; 0 ends it.
+        events pass. A duplicate comes in so many `copies`. It repeats itself for a seed; 0 ends it.
         """
         default: tuple[Kind, ...] = ("duplicate", "delay", "drop") if drop else ("duplicate", "delay")
-        self._mishaps.at_random(rate, seed, kinds or default, clock_seconds)
+        self._mishaps.at_random(rate, seed, kinds or default, clock_seconds, copies)
 
     def outage(self, status_code: int = UNREACHED) -> None:
         """Let every attempt fail at once, and be written down, until `restore`: the receiver's network is down."""
@@ -153,6 +154,12 @@ class Courier:
         self._enqueue(delivery)
         return delivery
 
+    @property
+    def is_late(self) -> bool:
+        """Tell whether anything waits for devhub's clock."""
+        with self._changed:
+            return bool(self._late)
+
     def wait(self, timeout: float = 30.0) -> bool:
         """Wait until nothing is on its way any more; tell whether that came true within `timeout` real seconds.
 
@@ -196,8 +203,9 @@ class Courier:
             self._delay(delivery, mishap)
         else:
             self._enqueue(delivery)
-            guid = str(uuid.uuid4()) if mishap.new_guid else delivery.guid
-            self._enqueue(self._again(delivery, guid, redelivery=False))
+            for _ in range(mishap.copies - 1):
+                guid = str(uuid.uuid4()) if mishap.new_guid else delivery.guid
+                self._enqueue(self._again(delivery, guid, redelivery=False))
         for aside in self._aside:
             aside.followers -= 1
         self._wake()

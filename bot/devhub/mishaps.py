@@ -16,7 +16,8 @@ _MOST_FOLLOWERS = 3
 class Mishap:
     """What goes wrong with a delivery of `event` (None: of any).
 
-    A `delay` is in real `seconds`, or in `clock_seconds` of devhub's clock; a `shuffle` lets so many `followers` pass.
+    A `delay` is in real `seconds`, or in `clock_seconds` of devhub's clock; a `shuffle` lets so many `followers` pass,
+    a `duplicate` comes in so many `copies`.
     """
 
     kind: Kind
@@ -25,6 +26,7 @@ class Mishap:
     clock_seconds: float | None = None
     new_guid: bool = False
     followers: int = 1
+    copies: int = 2
 
 
 class Mishaps:
@@ -37,11 +39,13 @@ class Mishaps:
     def order(self, mishap: Mishap) -> None:
         self._orders.append(mishap)
 
-    def at_random(self, rate: float, seed: int, kinds: Collection[Kind], clock_seconds: float | None) -> None:
+    def at_random(
+        self, rate: float, seed: int, kinds: Collection[Kind], clock_seconds: float | None, copies: int
+    ) -> None:
         """Let each event meet one of `kinds` with probability `rate`; 0 ends it."""
         # Not for secrets: a soak test must be able to repeat itself.
         dice = random.Random(seed)  # noqa: S311
-        self._chance = _Chance(rate, dice, tuple(kinds), clock_seconds) if rate else None
+        self._chance = _Chance(rate, dice, tuple(kinds), clock_seconds, copies) if rate else None
 
     def choose(self, event: str) -> Mishap | None:
         """Return what is to happen to this event, and count it as done."""
@@ -58,6 +62,7 @@ class _Chance:
     dice: random.Random
     kinds: tuple[Kind, ...]
     clock_seconds: float | None
+    copies: int
 
     def throw(self) -> Mishap | None:
         dice = self.dice
@@ -66,4 +71,4 @@ class _Chance:
         kind, new_guid = dice.choice(self.kinds), dice.random() < 0.5
         followers = dice.randint(1, _MOST_FOLLOWERS) if kind == "shuffle" else 1
         late = None if self.clock_seconds is None else dice.uniform(0, self.clock_seconds)
-        return Mishap(kind, None, 0.3, late, new_guid, followers)
+        return Mishap(kind, None, 0.3, late, new_guid, followers, self.copies)

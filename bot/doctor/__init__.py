@@ -22,6 +22,7 @@ def examine(environ: Mapping[str, str], clock: Clock) -> Iterator[Finding]:
             yield Finding("settings", False, problem, cure)
         return
     yield Finding("settings", True, f"App {settings.app_id}, data in {settings.data_dir}")
+    yield from machine.private_key(settings)
     with GitHub(settings, clock, polls=settings.polls) as github:
         yield from github.what_it_knows()
         data = machine.data(settings)

@@ -1,6 +1,7 @@
 """What this machine has: the directory and the tables, secrets, a backend with its walls, a worker."""
 
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 
@@ -28,6 +29,13 @@ def data(settings: Settings) -> Finding:
         return Finding("data", False, f"{settings.data_dir} cannot be written: {error.strerror}", cure)
     free = shutil.disk_usage(settings.data_dir).free / 1_000_000_000
     return Finding("data", True, f"{settings.data_dir} can be written, {free:.1f} GB free")
+
+
+def private_key(settings: Settings) -> Iterator[Finding]:
+    """Say so where every user of this machine could act as the App."""
+    path = settings.private_key_path
+    if path is not None and stat.S_IMODE(path.stat().st_mode) & 0o007:
+        yield Finding("private key", False, f"{path} is open to every user of this machine", f"chmod o= {path}")
 
 
 def database(settings: Settings) -> Finding:

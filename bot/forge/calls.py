@@ -60,9 +60,7 @@ class Calls:
             except Limited as limit:
                 limit.after = self.pacer.limited(installation, limit.after)
                 raise
-            except (Refused, Moved) as refusal:
-                if isinstance(refusal, Refused) and refusal.status == 403:
-                    line.auth.forget()  # a token keeps the permissions it was made with: ask with a new one next time
+            except (Refused, Moved):
                 self.pacer.answered(installation)
                 raise
             except Retry as trouble:

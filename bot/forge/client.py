@@ -7,11 +7,12 @@ nothing is fetched before it is edited. Whoever calls gets a `ForgeError`.
 from typing import Any, TypeVar
 
 from github import Github
+from github.CheckRun import CheckRun
 from github.Issue import Issue
 from github.IssueComment import IssueComment
 from github.Repository import Repository
 
-from bot.forge.checks import CheckWrite
+from bot.forge.checks import CheckWrite, Status
 from bot.forge.errors import Moved, Refused
 from bot.forge.looks import Looks
 from bot.forge.repo import Pull, Repo, checked_sha
@@ -36,7 +37,7 @@ class Forge(Looks):
 
         def ask(github: Github) -> int:
             made = _repository(github, repo).create_check_run(check.name, sha, external_id=external_id, **wire)
-            _expected(made.status)
+            _expected(_status(made))
             return made.id
 
         return self.call(repo.installation, ask, is_write=True, is_post=True)
@@ -53,7 +54,7 @@ class Forge(Looks):
         def ask(github: Github) -> None:
             run = _repository(github, repo).get_check_run(check_id)
             run.edit(**wire)
-            _expected(run.status)
+            _expected(_status(run))
 
         self.call(repo.installation, ask, is_write=True, is_post="annotations" in wire["output"])
 
@@ -148,6 +149,11 @@ def _repository(github: Github, repo: Repo) -> Repository:
 
 def _issue(github: Github, repo: Repo, number: int) -> Issue:
     return _repository(github, repo).get_issue(number)
+
+
+def _status(run: CheckRun) -> str | None:
+    """Return the status of a check as it was answered; the body of a redirect has one too: `"status": "307"`."""
+    return run.status if run.status in list(Status) else None
 
 
 def _expected(value: Any) -> Any:

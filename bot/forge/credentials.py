@@ -107,6 +107,11 @@ class Credentials:
             if held is not None and held.value == token:
                 del self._tokens[name]
 
+    def forget_all(self, installation: int) -> None:
+        """Drop every token of an installation: each keeps the permissions that it was made with."""
+        for name in [name for name in self._tokens.copy() if name[0] == installation]:
+            self._tokens.pop(name, None)
+
     def renewed(self, installation: int, repository_id: int | None = None) -> str:
         """Return a token that was not in use before: the one in the cache may be revoked before its hour is over."""
         with self._mint_lock((installation, repository_id)):

@@ -15,8 +15,9 @@ from bot.inbox.payload import Payload
 from bot.run.errors import CannotRun
 from bot.store import commits
 from bot.store.database import Rehearsal
-from bot.store.facts import Surroundings, commit_facts, repository_of
+from bot.store.facts import commit_facts, repository_of
 from bot.store.schema import Delivery, Repository, Request
+from bot.store.surroundings import Surroundings
 from bot.worker import builds
 from bot.worker.answer import Answer
 from bot.worker.build import Builder, Decision, Held, Nothing

@@ -30,7 +30,7 @@ from bot.run.screen import Screen
 from bot.settings import Settings
 from bot.store import deliveries
 from bot.store.database import Database, Rehearsal
-from bot.store.facts import NOWHERE, Surroundings
+from bot.store.surroundings import NOWHERE, Surroundings
 from bot.troubles import DATABASE_TROUBLES, database_sentence, disk_sentence
 from bot.worker.answer import Answer
 from bot.worker.build import Builder

@@ -2,7 +2,7 @@
 
 It may be killed at any moment and keeps nothing between two requests. A request is a line of JSON; open folders
 come beside it as descriptors, so that the process needs no path and may run as another user. An answer is a line
-of JSON: what was asked for, or `{"error": …}`.
+of JSON: what was asked for, or `{"error": …}`. An empty line comes first of all: the process is ready.
 """
 
 import codecs
@@ -30,6 +30,8 @@ SLICE = 1.0
 
 MOST_PLACES = 8
 
+READY = b"\n"
+
 
 def main() -> None:
     """Serve until the other side of the socket is closed."""
@@ -37,6 +39,7 @@ def main() -> None:
         _change_user(int(sys.argv[1]))
     _limit()
     with socket.socket(fileno=0) as connection:
+        connection.sendall(READY)
         while request := _receive(connection):
             descriptors, line = request
             try:

@@ -15,6 +15,8 @@ from typing import Any
 
 import bot
 
+_STARTING = 120.0
+"""Seconds that a child has to load what it needs, on a machine that trains: none of it is a question's time."""
 LARGEST_ANSWER = 64 << 20
 """Bytes of an answer: what is more is no answer of ours."""
 
@@ -44,6 +46,7 @@ class ChildProcess:
             os.chown(self._scratch.name, user, user)
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
+        self._is_ready = False
 
     @property
     def pid(self) -> int | None:
@@ -54,11 +57,14 @@ class ChildProcess:
         """Start the child, unless there is one. It takes a second until it answers."""
         if self._socket is None or self._process is None:
             self._socket, self._process = self._started()
+            self._is_ready = False
 
     def ask(self, request: Mapping[str, Any], descriptors: Sequence[int] = ()) -> dict[str, Any]:
         """Return the answer; `descriptors` are lent for that time. Raises NoAnswer; the next question starts anew."""
         self.start()
         assert self._socket is not None and self._process is not None  # noqa: S101, PT018 - for mypy
+        if not self._is_ready:
+            self._wait_until_ready(self._socket, self._process)
         with _killed_after(self._timeout, self._process) as is_over:
             try:
                 answer = _exchange(self._socket, json.dumps(request).encode() + b"\n", descriptors)
@@ -70,6 +76,18 @@ class ChildProcess:
         if "error" in answer:
             raise NoAnswer(f"the reading process said {answer['error']}")
         return answer
+
+    def _wait_until_ready(self, connection: socket.socket, process: subprocess.Popen[bytes]) -> None:
+        with _killed_after(_STARTING, process) as is_over:
+            try:
+                self._is_ready = bool(connection.recv(1))
+            except OSError:
+                self._is_ready = False
+        if not self._is_ready:
+            end = self._stop()
+            if is_over.is_set():
+                raise NoAnswer(f"the reading process did not start within {_STARTING:g} s")
+            raise NoAnswer(end, is_worth_another_try=True)
 
     def close(self) -> None:
         """End the child and remove what it wrote. Closing twice is allowed; a question afterwards is not."""

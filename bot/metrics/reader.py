@@ -55,7 +55,7 @@ class MetricsReader:
     May be called from several threads; they wait for each other.
     """
 
-    def __init__(self, timeout: float = 10.0, user: int | None = None, clock: Clock | None = None) -> None:
+    def __init__(self, timeout: float = 30.0, user: int | None = None, clock: Clock | None = None) -> None:
         """`timeout` in seconds: no call takes much longer. `user`: the uid to read as, when the bot is root."""
         self._timeout = timeout
         self._clock = clock or SystemClock()

@@ -19,8 +19,8 @@ from bot.run.ink import BLANK, Style, line
 from bot.run.screen import Screen
 from bot.settings import Settings
 from bot.store import commits, requests, runs
-from bot.store.facts import Surroundings
 from bot.store.schema import Repository, Request
+from bot.store.surroundings import Surroundings
 
 _SHA = re.compile("[0-9a-f]{40}")
 

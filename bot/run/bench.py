@@ -22,7 +22,7 @@ from bot.run.sources import AtHand, GivenSecrets, Owner, Snapshots
 from bot.settings import Running
 from bot.store import commits, experiments, targets
 from bot.store.database import Database
-from bot.store.facts import Surroundings
+from bot.store.surroundings import Surroundings
 from bot.worker.build import Builder
 from bot.worker.collect import Collect
 from bot.worker.keep import Keep

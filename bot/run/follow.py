@@ -15,7 +15,8 @@ from bot.run.ink import Line, Span, Style
 from bot.run.screen import Screen
 from bot.store import commits
 from bot.store.database import Database
-from bot.store.facts import Known, Surroundings, commit_facts, repository_of
+from bot.store.facts import Known, commit_facts, repository_of
+from bot.store.surroundings import Surroundings
 
 _SELDOM = 30 * SECOND
 """How often figures that move are told where nothing can be drawn over."""

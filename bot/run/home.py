@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bot.clock import Clock
+from bot.logs import LineFormatter
 from bot.run.checkout import Checkout
 from bot.run.errors import CannotRun
 from bot.worker_sign import WorkerSign
 
 _LOG = "stations.log"
-_FORM = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def home_of(checkout: Checkout, environ: Mapping[str, str]) -> Path:
@@ -50,7 +50,7 @@ def logged(home: Path) -> Iterator[Path]:
     before = root.handlers
     handler = logging.FileHandler(path, delay=True)
     handler.setLevel(logging.WARNING)
-    handler.setFormatter(logging.Formatter(_FORM))
+    handler.setFormatter(LineFormatter())
     root.handlers = [handler]
     try:
         yield path

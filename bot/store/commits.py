@@ -9,6 +9,9 @@ from bot.core import events
 from bot.store.database import Transaction
 from bot.store.schema import Commit, Demand, Head, Pull, PullHead, Repository, Run
 
+_GROUP = "merge group "
+"""Begins what no ref is called, for git allows no spaces in their names."""
+
 
 def see_repository(tx: Transaction, seen: events.Repository, now: int) -> Repository:
     """Return the row of a repository, brought up to what the event says of it (it may have moved)."""
@@ -48,6 +51,12 @@ def see_head(tx: Transaction, repository_id: int, ref: str, sha: str | None, pus
     tx.flush()
 
 
+def has_moved_on(tx: Transaction, repository_id: int, ref: str, sha: str, pushed_at: int) -> bool:
+    """Tell whether a branch is known to have left a commit behind that was pushed to it then (0: nobody knows)."""
+    row = tx.scalar(select(Head).where(Head.repository_id == repository_id, Head.ref == ref))
+    return row is not None and row.sha != sha and row.pushed_at > pushed_at
+
+
 def heads(tx: Transaction, repository_id: int) -> dict[str, str | None]:
     """Return where the branches and tags of a repository stood when we last heard of them, None for those gone."""
     return {row.ref: row.sha for row in tx.scalars(select(Head).where(Head.repository_id == repository_id))}
@@ -58,10 +67,15 @@ def head_of(tx: Transaction, repository_id: int, ref: str) -> str | None:
     return tx.scalar(select(Head.sha).where(Head.repository_id == repository_id, Head.ref == ref))
 
 
-def has_moved_on(tx: Transaction, repository_id: int, ref: str, sha: str, pushed_at: int) -> bool:
-    """Tell whether a branch is known to stand elsewhere, or to be gone, since it was pushed at that time (GitHub's)."""
-    row = tx.scalar(select(Head).where(Head.repository_id == repository_id, Head.ref == ref))
-    return row is not None and row.sha != sha and row.pushed_at > pushed_at > 0
+def see_group_end(tx: Transaction, repository_id: int, sha: str) -> None:
+    """Remember that a merge group of which nothing was run is gone: that it was asked for may be told later."""
+    see_head(tx, repository_id, f"{_GROUP}{sha}", None, 0)
+
+
+def has_group_ended(tx: Transaction, github_id: int, sha: str) -> bool:
+    """Tell whether the end of a merge group was told before its beginning."""
+    query = select(Head.id).join(Repository, Head.repository_id == Repository.id)
+    return tx.scalar(query.where(Repository.github_id == github_id, Head.ref == f"{_GROUP}{sha}")) is not None
 
 
 def find(tx: Transaction, github_id: int, sha: str) -> Commit | None:
@@ -70,9 +84,9 @@ def find(tx: Transaction, github_id: int, sha: str) -> Commit | None:
     return tx.scalar(query.where(Repository.github_id == github_id, Commit.sha == sha))
 
 
-def has_runs(tx: Transaction, commit_id: int) -> bool:
-    """Tell whether any workflow ran, or was skipped, at a commit."""
-    return tx.scalar(select(Run.id).where(Run.commit_id == commit_id).limit(1)) is not None
+def has_run(tx: Transaction, commit_id: int) -> bool:
+    """Tell whether any workflow ran at a commit. One that was skipped did not."""
+    return tx.scalar(select(Run.id).where(Run.commit_id == commit_id, Run.skipped.is_(None)).limit(1)) is not None
 
 
 def see_commit(

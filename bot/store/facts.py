@@ -1,8 +1,4 @@
-"""From rows to facts: all that the reports and the pages say of a commit, with its gates evaluated.
-
-Gates are evaluated here, each time, from the stored series: a pull request that is opened on a commit already run
-gets its verdicts without a new run.
-"""
+"""From rows to facts: all that is to be said of a commit, and of a pull request."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,39 +16,29 @@ from bot.core.report import (
     EarlierCommit,
     ExperimentFacts,
     HeldFacts,
-    ImageFacts,
-    ModelFacts,
-    PlaceFacts,
-    PortFacts,
     PullFacts,
     PullLine,
     RequestFacts,
     RunFacts,
-    SearchFacts,
-    TaskFacts,
     WouldRun,
-    metrics_of,
 )
-from bot.core.states import Observation, State
-from bot.core.trials import best as best_of
-from bot.store import checks, commits, comparisons, experiments, metrics, requests
+from bot.core.states import State
+from bot.store import checks, commits, comparisons, requests
 from bot.store.database import Transaction
-from bot.store.runs import TRUSTED
+from bot.store.experiment_facts import experiment_facts
 from bot.store.schema import (
     Attempt,
     Commit,
     Experiment,
-    Model,
     Pull,
     PullHead,
     Repository,
     Request,
     Run,
-    TransitionRow,
 )
-from bot.store.searches import aim_of, judged_series
 from bot.store.settled import Settled
-from bot.store.verdicts import BaseGates, asked_of, demands_of, gate_results, gates_of
+from bot.store.surroundings import Surroundings
+from bot.store.verdicts import asked_of, demands_of, gates_of
 
 
 class Known(Settled[ExperimentFacts]):
@@ -72,50 +58,6 @@ _ASKED = 5
 """How many of the things that people asked for are told."""
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """What the rows do not know: where our pages are, where GitHub's are, how the backend isolates."""
-
-    public_url: str
-    web_url: str
-    isolation: str
-    is_isolated: bool
-    shows_images: bool
-
-    @property
-    def caveats(self) -> tuple[str, ...]:
-        """What the reader of any result of this bot must know."""
-        return () if self.is_isolated else (f"it ran without isolation ({self.isolation})",)
-
-    def experiment_url(self, experiment: Experiment) -> str | None:
-        """Return the address of an experiment's page with its view token; None when it was closed."""
-        if experiment.view_token is None:
-            return None
-        return f"{self.public_url}/experiments/{experiment.public_id}?token={experiment.view_token}"
-
-    def port_url(self, experiment: Experiment, port: int) -> str | None:
-        """Return the address at which a port of a running experiment can be looked at."""
-        if experiment.view_token is None:
-            return None
-        return f"{self.public_url}/experiments/{experiment.public_id}/ports/{port}/?token={experiment.view_token}"
-
-    def model_url(self, model: Model, experiment: Experiment) -> str | None:
-        """Return the address of a model's page."""
-        if experiment.view_token is None:
-            return None
-        return f"{self.public_url}/models/{model.public_id}?token={experiment.view_token}"
-
-    def picture_url(self, attempt: Attempt | None) -> str | None:
-        """Return the address of an attempt's picture; None when there is none, or none may be shown."""
-        if attempt is None or attempt.picture is None or not self.shows_images:
-            return None
-        return f"{self.public_url}/images/{attempt.picture}.png"
-
-
-NOWHERE = Surroundings(public_url="", web_url="", isolation="", is_isolated=True, shows_images=False)
-"""For those who want to know how things stand, and show no address."""
-
-
 def commit_facts(
     tx: Transaction, commit: Commit, repository: Repository, around: Surroundings, known: Known | None = None
 ) -> CommitFacts:
@@ -123,9 +65,9 @@ def commit_facts(
     known = Known() if known is None else known
     pulls, asked = _pulls(tx, commit), demands_of(tx, commit)
     rows = tx.scalars(select(Run).where(Run.commit_id == commit.id).order_by(Run.position, Run.id)).all()
-    context = _Context(bool(pulls), asked, around, known)
-    runs = tuple(_run(tx, run, context) for run in rows)
     held = None if commit.held is None else _held(commit.held)
+    context = _Context(bool(pulls), asked, around, known, is_held=held is not None)
+    runs = tuple(_run(tx, run, context) for run in rows)
     return CommitFacts(
         full_name=f"{repository.owner}/{repository.name}",
         sha=commit.sha,
@@ -138,7 +80,8 @@ def commit_facts(
         pulls=pulls,
         changes=() if held is not None else tuple(_changes(tx, asked, rows)),
         comparisons=tuple(_comparisons(tx, commit, around, known)),
-        requests=tuple(map(_request, requests.told(tx, repository.id, [p.number for p in pulls], commit.sha, _ASKED))),
+        # What was asked of the pull request as a whole is its comment's: else it would stand at every earlier commit.
+        requests=tuple(map(_request, requests.told(tx, repository.id, [], commit.sha, _ASKED))),
     )
 
 
@@ -150,6 +93,7 @@ class _Context:
     asked: tuple[Demands, ...]
     around: Surroundings
     known: Known
+    is_held: bool
 
 
 def _comparisons(tx: Transaction, commit: Commit, around: Surroundings, known: Known) -> Iterator[ComparisonFacts]:
@@ -254,166 +198,9 @@ def _run(tx: Transaction, run: Run, context: _Context) -> RunFacts:
             key, lambda: experiment_facts(tx, run, row, attempt, context.is_pull, context.around, asked)
         )
 
-    return RunFacts(run.workflow, tuple(facts_of(row) for row in tx.scalars(of_run).all()), skipped=run.skipped)
-
-
-def experiment_facts(
-    tx: Transaction,
-    run: Run,
-    experiment: Experiment,
-    attempt: Attempt | None,
-    is_pull: bool,
-    around: Surroundings,
-    asked: BaseGates = (),
-) -> ExperimentFacts:
-    """Return an experiment with its newest attempt. One that was never tried (a skipped workflow) is CREATED."""
-    params = experiment.params
-    base = ExperimentFacts(
-        public_id=experiment.public_id,
-        workflow=run.workflow,
-        step=experiment.step,
-        variant=experiment.variant,
-        state=State.CREATED,
-        gates=gate_results(tx, experiment, attempt, (), is_pull, asked),
-        caveats=(*experiment.notes, *_whose(run), *around.caveats),
-        command=str(params.get("command") or ""),
-        workdir=str(params.get("workdir") or "."),
-        isolation=around.isolation,
-        details_url=around.experiment_url(experiment),
-        picture_url=around.picture_url(attempt),
-        not_launchable=experiment.refusal,
-        reports_each=experiment.reports_each,
-        variables=_variables(params),
-    )
-    return base if attempt is None else _tried(tx, base, experiment, attempt, is_pull, around, asked)
-
-
-def _whose(run: Run) -> tuple[str, ...]:
-    """Return what a reader must know of code that comes from outside."""
-    if run.trust == TRUSTED or not run.trusted_by:
-        return ()
-    return (
-        f"it comes from outside and was approved by `{run.trusted_by}`: it runs without secrets and without network",
-    )
-
-
-def _given(attempt: Attempt) -> tuple[str, ...]:
-    """Return what a reader must know of variables that somebody gave in a command: the result is theirs, too."""
-    if not attempt.settings:
-        return ()
-    given = ", ".join(f"`{name}={value}`" for name, value in attempt.settings.items())
-    return (f"with {given}, as `{attempt.author}` asked for in a command",)
-
-
-def _variables(params: Mapping[str, Any]) -> dict[str, str]:
-    """Return what the config gave to the run by variables, its secrets' names left out."""
-    given = {**(params.get("env") or {}), **(params.get("matrix") or {})}
-    return {name: value for name, value in given.items() if not str(value).startswith("secret:")}
-
-
-def _tried(
-    tx: Transaction,
-    base: ExperimentFacts,
-    experiment: Experiment,
-    attempt: Attempt,
-    is_pull: bool,
-    around: Surroundings,
-    asked: BaseGates,
-) -> ExperimentFacts:
-    search = _search(tx, attempt)
-    best = None if search is None else best_of(search.trials, search.goal)
-    judged = judged_series(tx, attempt, best)
-    group: dict[str, Any] = next(iter(attempt.spec["groups"]), {})
-    machine: dict[str, Any] = group.get("machine", {})
-    return replace(
-        base,
-        attempt=attempt.number,
-        state=State(attempt.state),
-        reason=attempt.reason,
-        timeline=_timeline(tx, attempt.id),
-        gates=gate_results(tx, experiment, attempt, judged, is_pull, asked),
-        metrics=metrics_of(judged),
-        metrics_read=attempt.metrics_read_at is not None,
-        caveats=(*_given(attempt), *base.caveats, *attempt.metrics_problems, *attempt.facts.get("remarks", ())),
-        exit_code=attempt.exit_code,
-        is_timed_out="timed out" in attempt.reason,
-        peak_memory_mb=attempt.peak_memory_mb,
-        command=base.command or group.get("command", ""),
-        memory_mb=machine.get("memory_mb"),
-        machine=machine.get("name", ""),
-        environment=machine.get("environment"),
-        log_tail=attempt.log_tail,
-        report_md=attempt.report,
-        tasks=_tasks(tx, attempt),
-        search=search,
-        progress=attempt.progress,
-        image=_image(attempt),
-        gpu=str(attempt.facts.get("gpu", "")),
-        walls=tuple(str(wall) for wall in attempt.facts.get("walls", ())),
-        peaks=metrics.peaks(tx, attempt.id),
-        ports=tuple(_ports(experiment, attempt, around)),
-        model=_model(tx, experiment, attempt, around),
-        settings=attempt.settings,
-        params=comparisons.plain(experiment.params),
-        variables={**base.variables, **attempt.settings},
-        places=tuple(PlaceFacts(**place) for place in attempt.facts.get("places", ())),
-        retry=attempt.retry,
-        retry_at=attempt.retry_at,
-    )
-
-
-def _tasks(tx: Transaction, attempt: Attempt) -> tuple[TaskFacts, ...]:
-    return tuple(
-        TaskFacts(
-            f"{row.role}-{row.index}",
-            State(row.state),
-            row.exit_code,
-            row.peak_memory_mb,
-            reason=row.reason,
-            log_tail=row.log_tail,
-        )
-        for row in experiments.tasks(tx, attempt.id)
-    )
-
-
-def _search(tx: Transaction, attempt: Attempt) -> SearchFacts | None:
-    aim = aim_of(attempt.spec, attempt.facts)
-    if aim is None:
-        return None
-    declared = attempt.spec.get("search")
-    found = experiments.trials(tx, attempt.id)
-    asked = len(found) if declared is None else declared["trials"]
-    return SearchFacts(*aim, asked, found, is_declared=declared is not None)
-
-
-def _image(attempt: Attempt) -> ImageFacts | None:
-    """Return the image that the first group names, with what the backend said of it."""
-    images = [group["image"] for group in attempt.spec["groups"] if group.get("image")]
-    if not images:
-        return None
-    known: dict[str, Any] = attempt.facts.get("image", {})
-    name = images[0]["name"] or f"built from {images[0]['dockerfile']}"
-    reason = known.get("reason", "" if attempt.facts else "it has not run yet")
-    return ImageFacts(name, bool(known.get("digest")), str(known.get("digest", "")), str(reason))
-
-
-def _ports(experiment: Experiment, attempt: Attempt, around: Surroundings) -> Iterator[PortFacts]:
-    if State(attempt.state) is not State.RUNNING:
-        return
-    for port in attempt.spec.get("ports", ()):
-        url = around.port_url(experiment, port["container"])
-        if url is not None:
-            yield PortFacts(port["container"], url)
-
-
-def _model(tx: Transaction, experiment: Experiment, attempt: Attempt, around: Surroundings) -> ModelFacts | None:
-    row = tx.scalar(select(Model).where(Model.attempt_id == attempt.id))
-    return None if row is None else ModelFacts(row.type, len(row.files), row.size, around.model_url(row, experiment))
-
-
-def _timeline(tx: Transaction, attempt_id: int) -> tuple[Observation, ...]:
-    rows = tx.scalars(select(TransitionRow).where(TransitionRow.attempt_id == attempt_id).order_by(TransitionRow.id))
-    return tuple(Observation(State(row.target), row.at, row.reason) for row in rows)
+    found = tuple(facts_of(row) for row in tx.scalars(of_run).all())
+    # What another event left out waits for somebody's word like the rest, as long as the commit is held.
+    return RunFacts(run.workflow, found, skipped=None if context.is_held else run.skipped, is_held=context.is_held)
 
 
 def pull_facts(

@@ -69,6 +69,11 @@ def close(tx: Transaction, repository: Repository, why: str, reason: str) -> int
     return call_off(tx, Experiment.run_id.in_(runs), reason)
 
 
+def hush(tx: Transaction, repository: Repository) -> None:
+    """Say nothing to a repository any more, as far as GitHub's own answer goes; nothing is stopped for that."""
+    tx.execute(update(Repository).where(Repository.id == repository.id).values(closed=UNINSTALLED))
+
+
 def open_again(tx: Transaction, repository: Repository) -> None:
     """Speak to a repository again, and say at once what could not be said meanwhile."""
     repository.closed = None

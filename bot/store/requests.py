@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 
 from bot.core.commands import Verb
 from bot.store.database import Transaction
@@ -23,8 +23,12 @@ def put(tx: Transaction, request: Request) -> bool:
 
 
 def is_repeated(tx: Transaction, request: Request, since: int) -> bool:
-    """Tell whether the same was clicked since then: people press a button twice."""
+    """Tell whether the same was clicked since then: people press a button twice.
+
+    By the same person: somebody who may not click must not be able to click first.
+    """
     same = (
+        Request.sender == request.sender,
         Request.repository_id == request.repository_id,
         Request.sha == request.sha,
         Request.verb == request.verb,
@@ -53,6 +57,18 @@ def conclude(tx: Transaction, request: Request, state: str, answer: str, sha: st
     reaction = None if request.comment_id is None else "+1" if state == DONE else "-1"
     values = {"state": state, "answer": answer, "answered_at": now, "reaction": reaction, "sha": sha}
     tx.execute(update(Request).where(Request.id == request.id).values(values))
+
+
+def count_refused(tx: Transaction, repository_id: int, sender: str, beginning: str, since: int) -> int:
+    """Return how many requests of somebody were refused since then with an answer that begins so."""
+    where = (Request.repository_id == repository_id, Request.sender == sender, Request.state == REFUSED)
+    told = (Request.answer.startswith(beginning, autoescape=True), Request.answered_at >= since)
+    return tx.scalar(select(func.count()).select_from(Request).where(*where, *told)) or 0
+
+
+def drop(tx: Transaction, request: Request) -> None:
+    """Forget a request that nobody is to hear of."""
+    tx.execute(delete(Request).where(Request.id == request.id))
 
 
 def reactions(tx: Transaction, besides: Collection[int] = ()) -> list[tuple[Request, Repository]]:

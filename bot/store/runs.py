@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
 
 from bot.core.states import State
 from bot.store import commits
@@ -159,9 +159,15 @@ def replace_older(tx: Transaction, run: Run, reason: str) -> int:
     return call_off(tx, Experiment.run_id.in_(ids), reason) if ids else 0
 
 
-def ahead(tx: Transaction, run: Run, attempt_id: int) -> Run | None:
-    """Return the run whose turn comes before this one's attempt: one of its group that is under way; None for none."""
-    return next((other for other, their_id in _in_turn(tx, run) if their_id < attempt_id), None)
+def ahead(tx: Transaction, run: Run) -> Run | None:
+    """Return the run whose turn comes before this one's: one of its group that is under way; None for none.
+
+    Runs have turns, not attempts. What is repeated of a run would else wait for another, which waits for the rest of
+    the run, which waits for what is repeated.
+    """
+    own = select(func.min(Attempt.id)).join(Experiment).where(Experiment.run_id == run.id, UNDER_WAY)
+    first = tx.scalar(own)
+    return next((other for other, their_id in _in_turn(tx, run) if first is not None and their_id < first), None)
 
 
 def _in_turn(tx: Transaction, run: Run) -> list[tuple[Run, int]]:

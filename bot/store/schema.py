@@ -81,7 +81,10 @@ class Repository(Base):
 
 
 class Head(Base):
-    """Where a branch stood when we last heard of it. `pushed_at` is GitHub's own time, in seconds."""
+    """Where a branch stood when we last heard of it (null: it is gone). `pushed_at` is GitHub's own time, in seconds.
+
+    A merge group that was destroyed before anybody asked for its checks is remembered here as well, by its commit.
+    """
 
     __tablename__ = "heads"
     __table_args__ = (UniqueConstraint("repository_id", "ref"),)

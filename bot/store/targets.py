@@ -11,6 +11,7 @@ from bot.core.states import State
 from bot.store import checks, facts
 from bot.store.database import Transaction
 from bot.store.schema import Attempt, Check, Commit, Experiment, Run
+from bot.store.surroundings import NOWHERE
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Target:
 
 def of_commit(tx: Transaction, commit: Commit) -> list[Target]:
     """Return all experiments of a commit that were ever tried, in the order of its config."""
-    seen = overview.of_commit(facts.commit_facts(tx, commit, facts.repository_of(tx, commit), facts.NOWHERE))
+    seen = overview.of_commit(facts.commit_facts(tx, commit, facts.repository_of(tx, commit), NOWHERE))
     parts = {part.facts.public_id: part for part in seen.parts if part.facts.public_id}
     query = (
         select(Experiment, Run, Attempt)

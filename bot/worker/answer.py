@@ -22,6 +22,8 @@ from bot.worker.reply import Declined, Reply
 
 _AT_ONCE = 20
 _LONGEST_WAIT, _PATIENCE = 5 * MINUTE, 6 * HOUR
+_WANTING, _TOLD_ENOUGH = "that needs the role", 10
+"""How a refusal for want of a role begins, and how many of them somebody is told within an hour."""
 _log = logging.getLogger(__name__)
 
 
@@ -58,6 +60,8 @@ class Answer:
 
     def _answer(self, place: _Place) -> None:
         request, repository = place.request, place.repository
+        if self._is_turned_away(request):
+            return
         try:
             reply = self.reply(request, repository)
         except Declined as declined:
@@ -79,15 +83,32 @@ class Answer:
         where = Repo(repository.installation_id, repository.owner, repository.name)
         has = self._forge.permission_of(where, request.sender)
         if not has.covers(needed):
-            raise Declined(f"that needs the role {needed}, and `{request.sender}` has {has}", request.sha)
+            raise Declined(f"{_WANTING} {needed}, and `{request.sender}` has {has}", request.sha)
+
+    def _is_turned_away(self, request: Request) -> bool:
+        """Drop what somebody asks for who was told often enough to lack the role: answers cost what others need."""
+        since = self._clock.now() - HOUR
+        with self._database.read() as tx:
+            told = requests.count_refused(tx, request.repository_id, request.sender, _WANTING, since)
+        if told < _TOLD_ENOUGH:
+            return False
+        with self._database.write() as tx:
+            _log.warning(
+                "request %s of %s is dropped: refused %s times within an hour", request.id, request.sender, told
+            )
+            requests.drop(tx, request)
+        return True
 
     def _needed(self, request: Request, repository: Repository) -> Permission:
-        """Return the role that is needed. To let a stranger's code run is never given to whoever may not write."""
+        """Return the role that is needed.
+
+        To let a stranger's code run is never given to whoever may not write, nor is giving variables to a run: one of
+        them may mean code to some library, or where a secret is sent to.
+        """
         chosen = repository.policy.get("command_role")
         needed = self._command_role if chosen is None else Permission(chosen)
-        if request.verb == Verb.APPROVE and Permission.WRITE.covers(needed):
-            return Permission.WRITE
-        return needed
+        brings_code = request.verb == Verb.APPROVE or (request.verb == Verb.RUN and request.settings)
+        return Permission.WRITE if brings_code and Permission.WRITE.covers(needed) else needed
 
     def _conclude(self, place: _Place, state: str, reply: Reply) -> None:
         """Do what was decided and write down the answer, both or neither."""

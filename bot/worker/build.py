@@ -29,8 +29,8 @@ _WHY_HELD = {
     "fork": "it comes from a fork, and nobody has approved it",
     "author": "its author may not write to the repository, and nobody has approved it",
     "skip": "the commit's message asks for no build",
+    "draft": "it is a draft, and runs when it is ready for review",
 }
-DRAFT = "it is a draft: it runs when it is ready for review"
 
 
 @dataclass(frozen=True)
@@ -193,33 +193,54 @@ class Builder:
 
     def _granted(self, decision: Decision, trigger: Trigger, message: str) -> Decision:
         """Return the decision with what its runs may have, or why nothing runs yet."""
-        build, config = decision.build, decision.loaded.config
-        if config is None:
-            return decision
+        build = decision.build
         is_trusted = self._is_trusted(build, decision.policy)
         approved_by = "" if is_trusted else build.approved_by or self._approval(build)
-        granted = grants(config, decision.policy, trigger, is_trusted=is_trusted)
+        granted = grants(decision.policy, trigger, is_trusted=is_trusted)
         decision = replace(decision, grants=granted, approved_by=approved_by)
         if not is_trusted and not approved_by:
             why = "fork" if build.is_fork else "author"
-        elif build.kind is EventKind.PULL_REQUESTS and build.asked is None and asks_to_skip(message):
-            why = "skip"
         else:
+            why = self._why_it_waits(build, message)
+        if not why:
             return decision
         would_run = tuple(self._would_run(decision, granted.limits))
         return replace(decision, held=Held(why, build.author, asks_to_skip(message), would_run))
+
+    def _why_it_waits(self, build: Build, message: str) -> str:
+        """Return why its own author wants a pull request not to run by itself, empty where it runs.
+
+        Its checks are not `skipped`: with these it could be merged in the moment in which it is made ready for review.
+        """
+        if build.kind is not EventKind.PULL_REQUESTS or build.asked is not None:
+            return ""
+        if asks_to_skip(message):
+            return "skip"
+        return "draft" if build.is_draft and not self._builds_drafts else ""
 
     def _base(self, build: Build, code: OpenRepository) -> Tip | None:
         """Return the newest commit of the branch that is to be merged into; None for a push."""
         return None if build.base_branch is None else code.tip(build.base_branch)
 
     def _policy(self, build: Build, code: OpenRepository, found: Found | None, base: Tip | None) -> Policy:
-        """Return what the default branch allows, as it stands now; itself it allows by the config that was pushed."""
+        """Return what the default branch allows, as it stands now; itself it allows by the config that was pushed.
+
+        A commit that it has left behind (run again, or told of late) allows nothing any more: not even itself.
+        """
         branch = build.repository.default_branch
-        if build.base_branch is None and build.ref == f"refs/heads/{branch}":
+        is_its_own = build.base_branch is None and build.ref == f"refs/heads/{branch}"
+        if is_its_own and not self._is_left_behind(build):
             return Policy.of(branch, None if found is None else found.config)
         tip = base if build.base_branch == branch else code.tip(branch)
         return Policy.of(branch, None if tip is None else tip.config)
+
+    def _is_left_behind(self, build: Build) -> bool:
+        """Tell whether its branch is known to stand elsewhere by now."""
+        with self._database.read() as tx:
+            repository = commits.find_repository(tx, build.repository.github_id)
+            return repository is not None and commits.has_moved_on(
+                tx, repository.id, build.ref, build.sha, build.pushed_at
+            )
 
     def _trigger(self, build: Build, code: OpenRepository, found: Found | None, base: Tip | None) -> Trigger:
         both = (None if found is None else found.config, None if base is None else base.config)
@@ -245,7 +266,7 @@ class Builder:
             return _as_commanded(config, policy, trigger, wanted)
         if person is not None:
             return plan(config, policy, trigger, wanted=wanted | (person.only or set()))
-        why_skip = DRAFT if build.is_draft and not self._builds_drafts else ""
+        why_skip = ""
         if build.kind is EventKind.PUSHES and (words := asks_to_skip(message)):
             why_skip = f"the commit's message says `{words}`"
         return plan(config, policy, trigger, wanted=wanted, why_skip=why_skip)
@@ -289,9 +310,10 @@ class Builder:
         commit = commits.see_commit(tx, repository.id, build.sha, decision.title, decision.path, problems, now)
         pull = see_pull(tx, build, repository)
         if pull is not None:
-            commits.see_pull_head(tx, commit, build.number, build.base_branch or "", build.updated_at)
+            commits.see_pull_head(tx, commit, build.number, pull.base_branch, build.updated_at)
             runs.revoke(tx, pull)
-        if decision.demands is not None:
+        # An older event knows an older base, whose demands would take the place of what is asked now.
+        if decision.demands is not None and (pull is None or pull.base_branch == decision.demands.branch):
             steps = [one.to_json() for one in decision.demands.steps]
             commits.see_demands(tx, commit.id, build.number, decision.demands.branch, decision.base_sha, steps)
         commit.held, count = _held_now(tx, commit, decision), 0
@@ -320,7 +342,7 @@ class Builder:
         now, decision, build = self._clock.now(), writing.decision, writing.decision.build
         skipped = None if chosen.is_run else chosen.reason
         run = runs.see(tx, writing.commit, chosen.workflow.name, chosen.position, skipped, now)
-        run.concurrency = _turn(chosen, build)
+        run.concurrency = _turn(chosen, build, is_trusted=not decision.approved_by)
         was_raised = runs.trust(tx, run, decision.approved_by)
         runs.see_trigger(tx, run, build.event, build.ref, build.number, build.author, now)
         variants = [
@@ -394,6 +416,8 @@ def _is_now(tx: Transaction, build: Build, repository: Repository, pull: Pull | 
     """Tell whether nothing newer is known: what is told late, or looked at again, brings back nothing."""
     if pull is not None:
         return pull.is_open and pull.head_sha == build.sha
+    if not build.pushed_at:
+        return True  # it was looked up just now
     return not commits.has_moved_on(tx, repository.id, build.ref, build.sha, build.pushed_at)
 
 
@@ -416,17 +440,22 @@ def _as_commanded(config: Config, policy: Policy, trigger: Trigger, wanted: Coll
 
 
 def _held_now(tx: Transaction, commit: Commit, decision: Decision) -> dict[str, Any] | None:
-    """Return why a commit is held; what has run already for another reason is not held any more."""
-    if decision.held is None or commits.has_runs(tx, commit.id):
-        return None
-    return decision.held.to_json()
+    """Return why a commit is held; what has run already for another reason is not held any more.
+
+    A push that starts nothing (its message asks for no build) takes back nothing that a pull request waits for.
+    """
+    if decision.held is not None:
+        return None if commits.has_run(tx, commit.id) else decision.held.to_json()
+    is_about_it = decision.build.number or any(run.is_run for run in decision.chosen)
+    return None if is_about_it else commit.held
 
 
 def _steps(chosen: Sequence[PlannedRun]) -> list[Step]:
     return [step for run in chosen if run.is_run for step in run.workflow.steps]
 
 
-def _turn(chosen: PlannedRun, build: Build) -> dict[str, Any] | None:
+def _turn(chosen: PlannedRun, build: Build, *, is_trusted: bool) -> dict[str, Any] | None:
+    """Return the group in which a run takes turns. Code from outside chooses no group in which others would wait."""
     turn = chosen.workflow.concurrency
     if turn is None:
         return None
@@ -438,6 +467,8 @@ def _turn(chosen: PlannedRun, build: Build) -> dict[str, Any] | None:
     group = turn.group
     for place, value in places.items():
         group = group.replace(place, value)
+    if not is_trusted:
+        group = f"{build.place} {group}"
     return {"group": group[:500], "place": build.place, "cancels": turn.cancels}
 
 

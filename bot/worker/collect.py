@@ -30,6 +30,8 @@ from bot.worker.places import is_culprit, places
 _EVERY = 5 * SECOND
 _PATIENCE = 30 * MINUTE
 """How long what an ended run left may take to be read, from the first look at it: the worker may have been away."""
+_MOST_STALLS = 2
+"""Readings of an ended run that may bring nothing before that is a verdict: the machine may be busy with others."""
 _POINTS_AT_ONCE, _BREATH = 5_000, 0.05
 _LOG_TAIL = 16_384
 _MOST_LOGS = 8
@@ -57,6 +59,7 @@ class Collect:
         self._reader, self._pictures, self._secrets = reader, pictures, secrets
         self._next_look: dict[int, int] = {}
         self._since: dict[int, int] = {}
+        self._stalls: dict[int, int] = {}
         self._each = Each(clock)
 
     def tick(self) -> bool:
@@ -69,6 +72,7 @@ class Collect:
         self._each.do(due, lambda placed: f"reading {placed.attempt.backend_id}", self._collect)
         self._next_look = {p.attempt.id: self._next_look.get(p.attempt.id, 0) for p in unread}
         self._since = {p.attempt.id: self._since.get(p.attempt.id, now) for p in unread if _is_over(p)}
+        self._stalls = {number: count for number, count in self._stalls.items() if number in self._since}
         return False
 
     def _collect(self, placed: Placed) -> None:
@@ -115,7 +119,7 @@ class Collect:
         was_launched = attempt.handle is not None
         found = self._read(placed, masker) if was_launched else Findings()
         self._store(attempt.id, found)
-        gets_on = not found.is_complete and found.cursor != attempt.metrics_cursor
+        gets_on = not found.is_complete and self._gets_on(attempt, found)
         if gets_on and not self._is_late(placed):
             with self._database.write() as tx:
                 experiments.change(tx, attempt.id, metrics_cursor=found.cursor)
@@ -145,6 +149,13 @@ class Collect:
                 picture=picture,
             )
             commits.touch(tx, placed.commit.id)
+
+    def _gets_on(self, attempt: Attempt, found: Findings) -> bool:
+        """Tell whether another reading may bring more."""
+        if found.cursor != attempt.metrics_cursor:
+            return True
+        self._stalls[attempt.id] = self._stalls.get(attempt.id, 0) + 1
+        return self._stalls[attempt.id] <= _MOST_STALLS
 
     def _picture(self, placed: Placed) -> str | None:
         title, attempt = f"{placed.run.workflow} / {placed.experiment.step}", placed.attempt

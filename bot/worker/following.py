@@ -77,15 +77,42 @@ class Follower:
         commits.see_head(tx, repository.id, event.ref, None, event.pushed_at)
         if commits.head_of(tx, repository.id, event.ref) is not None:
             return Outcome("ignored", f"{event.ref} was made again after this")
-        reason = f"{event.ref.removeprefix('refs/heads/').removeprefix('refs/tags/')} was deleted"
-        count = runs.end_reason(tx, repository.id, "push", event.ref, reason, self._clock.now())
+        return self._end_ref(tx, repository, event.ref)
+
+    def _end_ref(self, tx: Transaction, repository: Repository, ref: str) -> Outcome:
+        reason = f"{ref.removeprefix('refs/heads/').removeprefix('refs/tags/')} was deleted"
+        count = runs.end_reason(tx, repository.id, "push", ref, reason, self._clock.now())
         return Outcome("done", f"{reason}; {_asked(count)}")
+
+    def see_push(self, tx: Transaction, event: events.PushReceived) -> None:
+        """Remember where a branch or a tag stands; a push that is told after its deletion wants nothing any more."""
+        repository = commits.find_repository(tx, event.repository.github_id)
+        if repository is None:
+            return
+        commits.see_head(tx, repository.id, event.ref, event.sha, event.pushed_at)
+        if commits.head_of(tx, repository.id, event.ref) is None:
+            self._end_ref(tx, repository, event.ref)
+
+    def let_in(self, tx: Transaction, sent: events.Repository) -> None:
+        """Speak again to a repository that was closed: GitHub sends nothing of those that are, and its code was read.
+
+        That it was opened again may have been told before its closing was, or never.
+        """
+        repository = commits.find_repository(tx, sent.github_id)
+        if repository is not None and repository.closed is not None:
+            installations.open_again(tx, repository)
+
+    def is_gone(self, event: events.MergeGroupRequested) -> bool:
+        """Tell whether the end of a merge group came before this, its beginning."""
+        with self._database.read() as tx:
+            return commits.has_group_ended(tx, event.repository.github_id, event.sha)
 
     def _group(self, tx: Transaction, event: events.MergeGroupDestroyed, repository: Repository) -> Outcome:
         if event.reason == "merged":
             return Outcome("ignored", "the merge group was merged: its commit is that of its branch")
         commit = commits.find(tx, repository.github_id, event.sha)
         if commit is None:
+            commits.see_group_end(tx, repository.id, event.sha)
             return Outcome("ignored", "nothing was run for this merge group")
         reason = f"the merge queue needs it no more ({event.reason})"
         count = runs.end_group(tx, commit.id, reason, self._clock.now())
@@ -110,7 +137,9 @@ class Follower:
             row.suspended_at = row.removed_at = None
             self._open(tx, event)
         for repository in installations.by_github_ids(tx, event.removed):
-            count += self._shut(tx, repository)
+            # Another installation may have it by now: this was told late.
+            if repository.installation_id == event.installation_id:
+                count += self._shut(tx, repository)
         return Outcome("done", f"{event.account}: {event.action}; {_asked(count)}")
 
     def _shut(self, tx: Transaction, repository: Repository) -> int:

@@ -11,6 +11,7 @@ from bot.clock import DAY, HOUR, MINUTE, SECOND, Clock
 from bot.core import commands, events
 from bot.core.commands import Command, Misunderstood, Verb
 from bot.core.payloads import parse
+from bot.forge.credentials import Credentials
 from bot.forge.errors import ForgeError, Refused
 from bot.forge.git import GitError
 from bot.store import commits, deliveries, requests
@@ -36,8 +37,8 @@ class Intake:
 
     name = "intake"
 
-    def __init__(self, database: Database, clock: Clock, builder: Builder) -> None:
-        self._database, self._clock, self._builder = database, clock, builder
+    def __init__(self, database: Database, clock: Clock, credentials: Credentials, builder: Builder) -> None:
+        self._database, self._clock, self._credentials, self._builder = database, clock, credentials, builder
         self._follower = Follower(database, clock)
         self._next_sweep = 0
 
@@ -105,10 +106,16 @@ class Intake:
                 return self._build(event)
             case events.CommentMade() | events.RerunAsked() | events.ActionAsked():
                 return self._ask(delivery, event)
+            case events.InstallationChanged():
+                # Tokens keep the permissions that they were made with; these may be others now.
+                self._credentials.forget_all(event.installation_id)
+                return self._follower.follow(event)
             case _:
                 return self._follower.follow(event)
 
     def _build(self, event: events.Wanted) -> Outcome:
+        if isinstance(event, events.MergeGroupRequested) and self._follower.is_gone(event):
+            return Outcome("ignored", "the merge queue needs it no more: its end was told before this")
         build = builds.of_event(event)
         decision = self._builder.decide(build)
         with self._database.write() as tx:
@@ -118,15 +125,11 @@ class Intake:
                 outcome = Outcome("ignored", decision.reason)
             else:
                 self._builder.apply(tx, decision)
+                self._follower.let_in(tx, event.repository)
                 outcome = Outcome("done", decision.outcome)
-            if build.event == "push":
-                self._see_head(tx, build)
+            if isinstance(event, events.PushReceived):
+                self._follower.see_push(tx, event)
         return outcome
-
-    def _see_head(self, tx: Transaction, build: builds.Build) -> None:
-        repository = commits.find_repository(tx, build.repository.github_id)
-        if repository is not None:
-            commits.see_head(tx, repository.id, build.ref, build.sha, build.pushed_at)
 
     # What people ask for
 

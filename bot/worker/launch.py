@@ -113,7 +113,7 @@ class Launch:
         if placed.run.concurrency is None:
             return True
         with self._database.read() as tx:
-            other = runs.ahead(tx, placed.run, placed.attempt.id)
+            other = runs.ahead(tx, placed.run)
         if other is None:
             return True
         group = placed.run.concurrency["group"]

@@ -14,8 +14,8 @@ from bot.settings import Settings
 from bot.store import checks, commits, facts
 from bot.store.checks import Desired
 from bot.store.database import Database, Transaction
-from bot.store.facts import Surroundings
 from bot.store.schema import Commit, Pull, Repository
+from bot.store.surroundings import Surroundings
 from bot.worker.each import Each
 from bot.worker.tell import Teller
 

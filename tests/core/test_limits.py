@@ -63,6 +63,11 @@ def test_what_is_stored_comes_back() -> None:
         (step("machineType: small, container: 'evil:latest'"), "the image `evil:latest` is not given"),
         (step("machineType: small, container: 'xpython:3.11'"), "the image `xpython:3.11` is not given"),
         (step("machineType: small, useDockerfile: true"), "no image may be built"),
+        (step("machineType: small, container: 'python:3.11', registryUrl: 'https://index.docker.io/v1/'"), ""),
+        (
+            step("machineType: small, container: 'python:3.11', registryUrl: 'https://evil.example'"),
+            "the image `evil.example/python:3.11` is not given",
+        ),
     ],
 )
 def test_what_is_beyond_the_limits_is_refused_with_the_figure(asks: Step, refusal: str) -> None:
@@ -95,6 +100,9 @@ def strangers(**usual: str) -> Limits:
         ("machineType: huge", False),
         ("machineType: small, container: 'a.b/c_d:1'", True),
         ("machineType: small, container: 'axb/c_d:1'", False),
+        ("machineType: small, container: 'a.b/c_d:1', registryUrl: 'https://evil.example'", True),  # its host stands
+        ("machineType: small, container: 'python:3.11'", True),
+        ("machineType: small, container: 'python:3.11', registryUrl: '10.0.0.1:5000'", False),
         ("machineType: small, useDockerfile: true", False),
         ("machineType: small, ports: 6006", True),
         ("machineType: small, ports: 22", False),
@@ -105,7 +113,11 @@ def strangers(**usual: str) -> Limits:
 )
 def test_a_stranger_may_use_what_the_default_branch_uses_and_nothing_else(asks: str, is_given: bool) -> None:
     usual = "machineType: small, container: 'a.b/c_d:1', ports: 6006, datasets: [{uri: 's3://data/mnist'}]"
-    assert (strangers(params=usual).refusal(step(asks).params) == "") is is_given
+    second = (
+        "\n      - {name: other, command: experiment.run_single_node, params: {command: x, container: 'python:3.11'}}"
+    )
+    given = for_strangers(config(usual, limits=second.strip("\n")))
+    assert (given.refusal(step(asks).params) == "") is is_given
 
 
 def test_a_stranger_may_not_run_longer_or_more_often_than_the_default_branch() -> None:
@@ -122,9 +134,7 @@ def test_where_the_default_branch_has_no_config_a_stranger_has_next_to_nothing()
 
 def test_what_comes_from_outside_gets_no_secret_no_storage_and_the_limits_of_strangers() -> None:
     own = config("experimentEnv: {TOKEN: 'secret:deploy'}", limits=LIMITS)
-    given = grants(
-        own, Policy.of("main", own), Trigger(EventKind.PULL_REQUESTS, "refs/heads/main", 7), is_trusted=False
-    )
+    given = grants(Policy.of("main", own), Trigger(EventKind.PULL_REQUESTS, "refs/heads/main", 7), is_trusted=False)
     assert (given.secrets, given.keeps_storage, given.is_default_branch, given.is_trusted) == (
         frozenset(),
         False,
@@ -137,9 +147,9 @@ def test_what_comes_from_outside_gets_no_secret_no_storage_and_the_limits_of_str
 def test_a_branch_cannot_give_itself_limits() -> None:
     main, branch = config(limits=LIMITS), config(limits="limits: {timeout: 7d}")
     pull = Trigger(EventKind.PULL_REQUESTS, "refs/heads/main", 7)
-    assert grants(branch, Policy.of("main", main), pull).limits == main.limits
+    assert grants(Policy.of("main", main), pull).limits == main.limits
     push = Trigger(EventKind.PUSHES, "refs/heads/main")
-    assert grants(branch, Policy.of("main", branch), push).limits == branch.limits
+    assert grants(Policy.of("main", branch), push).limits == branch.limits
 
 
 # Permissions

@@ -57,6 +57,18 @@ def test_a_missing_setting_is_all_there_is_to_say(ask: Ask) -> None:
     assert "README.md" in findings["settings"].cure
 
 
+def test_a_key_that_everybody_can_read(ask: Ask, hub: DevHub, tmp_path: Path) -> None:
+    key = tmp_path / "key.pem"
+    key.write_text(hub.app.private_key)
+    key.chmod(0o644)
+    findings = ask(GITHUB_PRIVATE_KEY="", GITHUB_PRIVATE_KEY_PATH=str(key))
+    assert "private key" in ill(findings)
+    assert findings["private key"].cure == f"chmod o= {key}"
+
+    key.chmod(0o640)
+    assert "private key" not in ask(GITHUB_PRIVATE_KEY="", GITHUB_PRIVATE_KEY_PATH=str(key))
+
+
 def test_a_file_in_the_place_of_data_dir(ask: Ask, tmp_path: Path) -> None:
     (tmp_path / "data").write_text("in the way")
     findings = ask()

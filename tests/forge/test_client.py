@@ -337,7 +337,7 @@ class TestWhatGoesWrong:
     def test_a_renamed_repository_is_no_success(self, forge: Forge, github: Standin, verb: str) -> None:
         """GitHub redirects a write with 307; PyGithub returns from that as if it had been done."""
         url = "https://api.github.com/repositories/9/check-runs/11"
-        github.will(Reply(307, {"message": "Moved Permanently", "url": url}, {"Location": url}))
+        github.will(Reply(307, {"message": "Moved Permanently", "url": url, "status": "307"}, {"Location": url}))
 
         with pytest.raises(Moved, match="renamed"):
             VERBS[verb](forge)

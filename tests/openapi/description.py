@@ -9,6 +9,7 @@ import re
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 import pytest
 from openapi_schema_validator import OAS30Validator, oas30_format_checker
@@ -36,6 +37,7 @@ class Exchange(NamedTuple):
     status: int
     body: bytes
     answer: bytes
+    query: str = ""
 
 
 def skip_without_npm_parts() -> None:
@@ -78,6 +80,32 @@ def errors_in_request(method: str, route: str, body: bytes) -> list[str]:
     return _errors(where, json.loads(body)) + unknown_fields(described["schema"], json.loads(body))
 
 
+def errors_in_query(method: str, route: str, query: str) -> list[str]:
+    """Return what GitHub's description has against a query: it ignores a misspelt parameter, too."""
+    path = document()["paths"][route]
+    listed = [_resolved(one) for one in [*path.get("parameters", []), *path[method.lower()].get("parameters", [])]]
+    known = {one["name"]: one["schema"] for one in listed if one["in"] == "query"}
+    found = []
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name not in known:
+            found.append(f"{name} is not a parameter")
+        elif value not in map(str, known[name].get("enum", [value])):
+            found.append(f"{name} cannot be {value}")
+        elif known[name].get("type") == "integer" and not value.isdigit():
+            found.append(f"{name} is a number, not {value}")
+    return found
+
+
+def _resolved(value: dict[str, Any]) -> dict[str, Any]:
+    """Return what a reference leads to."""
+    while "$ref" in value:
+        found: Any = document()
+        for part in value["$ref"].removeprefix("#/").split("/"):
+            found = found[part]
+        value = found
+    return value
+
+
 def errors_in_answer(method: str, route: str, status: int, answer: bytes) -> list[str]:
     """Return what GitHub's description has against an answer."""
     responses = document()["paths"][route][method.lower()]["responses"]
@@ -117,6 +145,7 @@ def errors_in_exchange(exchange: Any) -> list[str]:
         return [f"{place}: GitHub has no such operation"]
     found = []
     if exchange.status < 400:
+        found += [f"query: {e}" for e in errors_in_query(exchange.method, exchange.route, exchange.query)]
         found += [f"request: {e}" for e in errors_in_request(exchange.method, exchange.route, exchange.body)]
     return [f"{place}: {error}" for error in found] + errors_in_answer_of(exchange)
 

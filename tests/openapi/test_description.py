@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.openapi import description
 from tests.openapi.description import Exchange
 
@@ -29,6 +31,15 @@ def test_a_request_is_judged() -> None:
         good | {"actions": [{"label": "l" * 21, "description": "d", "identifier": "i"}]},
     ):
         assert description.errors_in_request(*route, json.dumps(wrong).encode()) != [], wrong
+
+
+@pytest.mark.parametrize("query", ["stat=open", "state=opened", "per_page=many", "app_id=1"])
+def test_a_query_is_judged(query: str) -> None:
+    route = "/repos/{owner}/{repo}/pulls"
+    assert description.errors_in_query("GET", route, "state=open&per_page=100&sort=updated&direction=desc") == []
+    assert len(description.errors_in_query("GET", route, query)) == 1
+    wrong = description.errors_in_exchange(Exchange("GET", route, 200, b"", b"[]", query))
+    assert [error.partition("query: ")[1] for error in wrong] == ["query: "]
 
 
 def test_an_answer_is_judged() -> None:

@@ -175,3 +175,17 @@ def test_a_repository_that_is_renamed_is_followed(road: Road, backend: ScriptedB
     backend.succeed(backend.submissions[0])
     road.wait(1)
     assert road.shown(repository, sha)["train / fit"] == ("completed", "success")
+
+
+def test_a_late_event_that_has_the_old_name_does_not_bring_it_back(road: Road, backend: ScriptedBackend) -> None:
+    repository, sha = road.repository()
+    road.settle()
+    road.hub.courier.delay_next("push", clock_seconds=60)
+    road.hub.commit_files(repository, {"notes": "1"}, message="Notes")
+    road.hub.rename_repository(repository, "numbers")
+    road.settle()
+    road.wait(70)
+    backend.succeed(backend.submissions[0])
+    for _ in range(6):
+        road.wait(150)
+    assert road.shown(repository, sha)["train / fit"] == ("completed", "success")

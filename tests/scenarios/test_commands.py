@@ -190,3 +190,13 @@ def test_a_later_step_that_was_kept_back_comes_along(road: Road, backend: Script
     backend.succeed(backend.submissions[-1])
     road.wait(35)
     assert road.shown(repository, sha)["train / evaluate"] == ("completed", "success")
+
+
+def test_what_was_refused_at_a_pull_request_is_told_in_its_comment_and_at_no_commit(
+    road: Road, backend: ScriptedBackend
+) -> None:
+    repository, sha, pull = failed(road, backend)
+    says(road, pull, "/experiment rerun", by=road.hub.add_user("stranger"))
+    assert "needs the role write" in sticky(pull)
+    says(road, pull, "/experiment status")
+    assert "needs the role write" not in (road.hub.check(repository, sha, "experiments").output.summary or "")

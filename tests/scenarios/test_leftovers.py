@@ -54,11 +54,22 @@ class EndlessReader(MetricsReader):
         return Reading((series,), cursor={"done": done}, is_complete=self._left <= 0)
 
 
+class BusyMachine(EndlessReader):
+    """A machine that trains: the reading process does not always get its turn in time."""
+
+    def read(self, roots: object, cursor: Cursor | None = None) -> Reading:
+        self._left -= 1
+        if self._left >= 0:
+            return Reading(problems=("it took longer than 10 s",), cursor=cursor, is_complete=False)
+        series = Series(Source.TENSORFLOW, "", "loss", (Point.of(1, 0, 0.1, 1),))
+        return Reading((series,), cursor={"done": 1})
+
+
 def with_reader(road: Road, reader: MetricsReader) -> Collect:
     """The road's station with another reader."""
     station = road.stations["collect"]
     assert isinstance(station, Collect)
-    other = Collect(road.database, road.clock, road.backend, reader, station._pictures)
+    other = Collect(road.database, road.clock, road.backend, reader, station._pictures, station._secrets)
     road.stations["collect"] = other
     return other
 
@@ -115,6 +126,21 @@ def test_what_takes_several_readings_is_read_to_its_end(road: Road, backend: Scr
 
     road.wait(1)
     assert road.shown(repository, sha)[GATE] == ("completed", "success")
+
+
+@pytest.mark.parametrize(("slow", "conclusion"), [(2, "success"), (10**9, "failure")])
+def test_a_machine_that_is_busy_for_once_costs_no_verdict(
+    road: Road, backend: ScriptedBackend, slow: int, conclusion: str
+) -> None:
+    repository, sha = road.repository()
+    road.settle()
+    backend.succeed(backend.submissions[0])
+    road.tick("watch")
+    with_reader(road, BusyMachine(slow))
+
+    for _ in range(5):
+        road.wait(1)
+    assert road.shown(repository, sha)[GATE] == ("completed", conclusion)
 
 
 def test_many_points_are_stored_a_few_at_a_time(road: Road, backend: ScriptedBackend) -> None:

@@ -307,3 +307,22 @@ def test_a_supervisor_that_is_killed_is_followed_by_another_attempt(tmp_path: Pa
         assert eventually(lambda: states(road) == ["error", "stopped"], 30.0, lambda: road.wait(1))
         assert road.shown(repository, sha)[FIT] == ("completed", "success")
         road.close()
+
+
+def test_what_is_repeated_and_what_waits_for_its_turn_do_not_wait_for_each_other(
+    road: Road, backend: ScriptedBackend
+) -> None:
+    config = TWO_STEPS + "    concurrency: {group: gpu}\n"
+    repository, first = road.repository({".ps_project/config.yaml": config})
+    road.settle()
+    road.hub.commit_files(repository, {"train.py": "print(2)"}, message="Second")
+    road.settle()
+    lose(road, backend)
+    road.wait(40)
+    assert backend.submissions[-1].endswith("-2"), "the first commit's turn goes on with its repetition"
+    backend.succeed(backend.submissions[-1])
+    road.wait(5)
+    backend.succeed(backend.submissions[-1])
+    road.wait(61)
+    assert road.shown(repository, first)["train / evaluate"] == ("completed", "success")
+    assert len(backend.submissions) == 4, "now it is the second commit's turn"

@@ -163,3 +163,17 @@ def test_a_deleted_branch_stops_what_runs_for_it_alone(road: Road, backend: Scri
     assert list(backend.cancelled) == [branch]
     assert "try1 was deleted" in backend.cancelled[branch]
     assert main not in backend.cancelled
+
+
+def test_a_push_that_is_told_after_its_branch_was_deleted_stops(road: Road, backend: ScriptedBackend) -> None:
+    """GitHub promises no order."""
+    config = CONFIG + "    triggers: {branches: {only: ['main', 'try.*']}}\n"
+    repository, _ = road.repository({".ps_project/config.yaml": config})
+    road.settle()
+    road.hub.courier.delay_next("push", clock_seconds=60)
+    sha = road.hub.commit_files(repository, {"train.py": "2"}, branch="try1", message="Try")
+    road.clock.advance(2)
+    road.hub.delete_branch(repository, "try1")
+    road.wait(61)
+    assert [attempt for attempt in backend.submissions[1:] if attempt not in backend.cancelled] == []
+    assert set(road.shown(repository, sha).values()) == {("completed", "cancelled")}

@@ -16,6 +16,7 @@ from bot.store import checks, commits, experiments, facts, installations, pages
 from bot.store import database as databases
 from bot.store.database import Database, Transaction
 from bot.store.schema import Attempt, Base, Check, Comment, Delivery, Pull, Repository, Run, RunTrigger
+from bot.store.surroundings import NOWHERE
 from tests.core.report.words import RENDERER
 
 SPEC = {"timeout": 600.0, "groups": [], "workdir": "."}
@@ -35,7 +36,7 @@ PLAUSIBLE: dict[str, dict[str, Any]] = {
 }
 """What the words of a row must be for this version to make sense of it; everything else is filled by its type."""
 
-SOMEWHERE = replace(facts.NOWHERE, public_url="http://bot.example", web_url="http://github.example")
+SOMEWHERE = replace(NOWHERE, public_url="http://bot.example", web_url="http://github.example")
 
 
 def alembic_of(database: Database, connection: Any) -> Config:

@@ -115,6 +115,17 @@ def test_behind_https_and_a_path_the_cookie_and_the_links_follow(
     assert 'href="/ci/static/page.css"' in behind.get("/").text
 
 
+def test_another_site_can_have_nothing_done_by_a_browser_that_is_logged_in(stage: Stage) -> None:
+    """Our pages change nothing, a run's own need the pass in their address, and the cookie does not come along."""
+    cookie = stage.client.post("/login", data={"token": LOGIN}).headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+
+    changing = {rule.rule for rule in stage.app.url_map.iter_rules() if rule.methods - {"GET", "HEAD", "OPTIONS"}}
+    ours = {rule for rule in changing if "~<key>" not in rule}
+    assert ours == {"/webhook", "/login", "/logout"}
+
+
 def test_a_login_form_takes_no_more_than_a_form_holds(stage: Stage) -> None:
     assert stage.client.post("/login", data={"token": "x" * 100_000}).status_code == 413
 

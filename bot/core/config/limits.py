@@ -24,7 +24,9 @@ class LimitsSection(Section):
     runs: _Runs | None = Field(None, description="Experiments that one commit may start")
     timeout: Duration | None = Field(None, description="The longest that an experiment may run")
     machine_types: _Types | None = Field(None, description="Machine types that experiments may ask for")
-    images: _Images | None = Field(None, description="Regular expressions; an image must match one of them as a whole")
+    images: _Images | None = Field(
+        None, description="Regular expressions; an image must match one of them as a whole, its registry included"
+    )
 
 
 def read_limits(section: LimitsSection | None) -> Limits:

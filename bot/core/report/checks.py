@@ -25,7 +25,7 @@ from bot.core.text import fit
 RERUN_FAILED = Action("Re-run failed", "Try again what failed on this commit", "rerun-failed")
 COMPARE = Action("Compare", "Show the metrics beside the base's", "compare")
 APPROVE = Action("Approve and run", "Run exactly this commit, without rights", "approve")
-RUN = Action("Run it", "Run what the commit's message skipped", "run")
+RUN = Action("Run it", "Run this commit all the same", "run")
 
 
 def desired_checks(commit: CommitFacts, renderer: Renderer) -> tuple[CheckView, ...]:

@@ -119,7 +119,7 @@ class WouldRun:
 
 @dataclass(frozen=True)
 class HeldFacts:
-    """Why nothing of a commit runs: it comes from a `fork`, from an `author` without write access, or asks to `skip`.
+    """Why nothing of a commit runs: `fork`, `author` (who may not write here), `skip` (its message says so), `draft`.
 
     `words` are those of the commit's message that ask for it.
     """
@@ -131,7 +131,7 @@ class HeldFacts:
 
     @property
     def needs_approval(self) -> bool:
-        return self.why != "skip"
+        return self.why in ("fork", "author")
 
     @property
     def cpu_hours(self) -> float:

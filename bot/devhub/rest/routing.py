@@ -207,7 +207,8 @@ def _repository(site: Site, actor: Actor, shapes: Shapes, arguments: dict[str, A
     if repository.full_name.lower() != f"{owner}/{name}".lower():
         rest = request.path.split("/", 4)[4:]
         url = "/".join([f"{shapes.api}/repositories/{repository.id}", *rest])
-        raise ApiError(301, "Moved Permanently", headers={"Location": url})
+        # A write is redirected with 307, which clients do not take for a GET (18F/charlie#85).
+        raise ApiError(301 if request.method == "GET" else 307, "Moved Permanently", headers={"Location": url})
     return repository
 
 

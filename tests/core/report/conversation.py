@@ -40,6 +40,7 @@ def held(why: str, **changes: object) -> CommitFacts:
 FORK = held("fork")
 AUTHOR = held("author", would_run=WOULD_RUN[:1])
 SKIPPED = held("skip", author="", words="[skip ci]", would_run=WOULD_RUN[1:2])
+DRAFT = held("draft", author="octocat", would_run=WOULD_RUN[1:2])
 NOTHING_TO_RUN = held("fork", would_run=())
 
 # The rules of a base

@@ -63,7 +63,7 @@ def test_the_comment_holds_only_what_is_ours(weapon: str) -> None:
     assert "\n" not in view.body.split("\n\n")[0]
 
 
-@given(weapons, st.sampled_from(["fork", "author", "skip"]))
+@given(weapons, st.sampled_from(["fork", "author", "skip", "draft"]))
 @example(hostile.WEAPON, "fork")
 @settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.too_slow])
 def test_what_waits_for_a_yes_holds_only_what_is_ours(weapon: str, why: str) -> None:

@@ -63,6 +63,7 @@ SITUATIONS: dict[str, Callable[[], str]] = {
     "checks-held-fork": lambda: checks(c.FORK),
     "checks-held-author": lambda: checks(c.AUTHOR),
     "checks-held-skipped": lambda: checks(c.SKIPPED),
+    "checks-held-draft": lambda: checks(c.DRAFT),
     "checks-held-nothing": lambda: checks(c.NOTHING_TO_RUN),
     "checks-removed": lambda: checks(c.REMOVED),
     "checks-asked": lambda: checks(c.ASKED),
