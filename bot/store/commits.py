@@ -92,12 +92,17 @@ def has_run(tx: Transaction, commit_id: int) -> bool:
 def see_commit(
     tx: Transaction, repository_id: int, sha: str, title: str, config_path: str, problems: list[Any], now: int
 ) -> Commit:
-    """Return the row of a commit, made at first sight. A commit never changes, so neither does its config."""
+    """Return the row of a commit, made at first sight. A commit never changes, so neither does its config.
+
+    One that was only asked about, while nothing selected it, has a row without a config until something does.
+    """
     row = tx.scalar(select(Commit).where(Commit.repository_id == repository_id, Commit.sha == sha))
     if row is None:
-        row = Commit(repository_id=repository_id, sha=sha, title=title, config_path=config_path, created_at=now)
-        row.problems = problems
+        row = Commit(repository_id=repository_id, sha=sha, title="", config_path="", created_at=now)
+        row.problems = []
         tx.add(row)
+    if not row.config_path:
+        row.title, row.config_path, row.problems = title or row.title, config_path, problems
     tx.flush()
     return row
 
@@ -189,6 +194,12 @@ def pull_heads(tx: Transaction, repository_id: int, number: int) -> Sequence[Pul
     query = query.where(PullHead.repository_id == repository_id, PullHead.number == number)
     is_older = case((Commit.sha == head, 0), else_=1)
     return tx.scalars(query.order_by(is_older, PullHead.updated_at.desc(), PullHead.id.desc())).all()
+
+
+def built_heads(tx: Transaction, repository_id: int) -> set[tuple[int, str]]:
+    """Return which commit was looked at as the head of which pull request, each as the number and the SHA."""
+    query = select(PullHead.number, Commit.sha).join(Commit, PullHead.commit_id == Commit.id)
+    return {(number, sha) for number, sha in tx.execute(query.where(PullHead.repository_id == repository_id))}
 
 
 def touch(tx: Transaction, commit_id: int) -> None:

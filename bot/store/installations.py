@@ -8,7 +8,7 @@ from bot.store.database import Transaction
 from bot.store.experiments import call_off
 from bot.store.schema import Check, Comment, Commit, Experiment, Installation, Repository, Run
 
-UNINSTALLED = "uninstalled"
+UNINSTALLED, ARCHIVED = "uninstalled", "archived"
 
 
 def see(tx: Transaction, github_id: int, account: str, now: int) -> Installation:
@@ -45,7 +45,8 @@ def see_all(tx: Transaction, there: Mapping[int, str], now: int) -> Sequence[Ins
 
 def to_scan(tx: Transaction, before: int) -> Repository | None:
     """Return the repository that nobody has looked at for longest, since `before`, and that can be looked at."""
-    query = select(Repository).where(Repository.closed.is_(None), Repository.scanned_at < before)
+    may_be_open = Repository.closed.is_(None) | (Repository.closed == ARCHIVED)
+    query = select(Repository).where(may_be_open, Repository.scanned_at < before)
     query = query.where(Repository.installation_id.not_in(silent(tx)))
     return tx.scalars(query.order_by(Repository.scanned_at, Repository.id).limit(1)).first()
 
@@ -54,6 +55,11 @@ def scanned(tx: Transaction, repository: Repository, now: int) -> None:
     """Remember that a repository is looked at now."""
     values = {"scanned_at": now, "seen_at": repository.seen_at or now}
     tx.execute(update(Repository).where(Repository.id == repository.id).values(values))
+
+
+def knows_branches(tx: Transaction, repository: Repository) -> None:
+    """Remember that all branches which were there when we came have been written down."""
+    tx.execute(update(Repository).where(Repository.id == repository.id).values(knows_branches=True))
 
 
 def by_github_ids(tx: Transaction, ids: Collection[int]) -> Sequence[Repository]:

@@ -63,6 +63,7 @@ class Repository(Base):
 
     `closed` says why nothing can be told to it (deleted, archived, taken out of the installation), null while all is
     well. `policy` is what its default branch's config said when that was last read. `seen_at` is when we first did.
+    `knows_branches`: those that were there before us have been written down.
     """
 
     __tablename__ = "repositories"
@@ -78,6 +79,7 @@ class Repository(Base):
     policy: Mapped[dict[str, Any]] = mapped_column(default=dict)
     seen_at: Mapped[int] = mapped_column(default=0)
     scanned_at: Mapped[int] = mapped_column(default=0)
+    knows_branches: Mapped[bool] = mapped_column(default=False)
 
 
 class Head(Base):

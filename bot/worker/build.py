@@ -310,22 +310,30 @@ class Builder:
         commit = commits.see_commit(tx, repository.id, build.sha, decision.title, decision.path, problems, now)
         pull = see_pull(tx, build, repository)
         if pull is not None:
-            commits.see_pull_head(tx, commit, build.number, pull.base_branch, build.updated_at)
-            runs.revoke(tx, pull)
-        # An older event knows an older base, whose demands would take the place of what is asked now.
+            commits.see_pull_head(
+                tx, commit, build.number, pull.base_branch or build.base_branch or "", build.updated_at
+            )
+        # What is told late of a pull request names the base that it had then: that one asks no more.
         if decision.demands is not None and (pull is None or pull.base_branch == decision.demands.branch):
             steps = [one.to_json() for one in decision.demands.steps]
             commits.see_demands(tx, commit.id, build.number, decision.demands.branch, decision.base_sha, steps)
         commit.held, count = _held_now(tx, commit, decision), 0
         if decision.grants is not None and decision.chosen:
-            is_now = _is_now(tx, build, repository, pull)
+            is_now = self._is_now(tx, build, repository) if pull is None else _is_head(pull, build)
             refusal = decision.grants.limits.refusal_of_count(_steps(decision.chosen))
             writing = Writing(decision, repository, commit, decision.grants, is_now, refusal)
             count = sum(self._write_run(tx, writing, chosen) for chosen in decision.chosen)
         if pull is not None:
+            # Last: what was approved while another commit was on its way is taken back as well.
+            runs.revoke(tx, pull)
             runs.cancel_pull(tx, pull, why_cancelled(pull))
         commits.touch(tx, commit.id)
         return Applied(commit, count)
+
+    def _is_now(self, tx: Transaction, build: Build, repository: Repository) -> bool:
+        """Tell whether a push is the newest of its branch, as far as is known; what a person asks for always is."""
+        is_event = build.event == "push" and build.asked is None
+        return not (is_event and commits.has_moved_on(tx, repository.id, build.ref, build.sha, build.pushed_at))
 
     def supersede(self, tx: Transaction, build: Build) -> None:
         """Stop what runs for older heads of a pull request whose newest has no config."""
@@ -412,13 +420,8 @@ def see_pull(tx: Transaction, build: Build, repository: Repository) -> Pull | No
     return commits.see_pull(tx, repository.id, build.number, build.sha, True, build.updated_at, facts)
 
 
-def _is_now(tx: Transaction, build: Build, repository: Repository, pull: Pull | None) -> bool:
-    """Tell whether nothing newer is known: what is told late, or looked at again, brings back nothing."""
-    if pull is not None:
-        return pull.is_open and pull.head_sha == build.sha
-    if not build.pushed_at:
-        return True  # it was looked up just now
-    return not commits.has_moved_on(tx, repository.id, build.ref, build.sha, build.pushed_at)
+def _is_head(pull: Pull, build: Build) -> bool:
+    return pull.is_open and pull.head_sha == build.sha
 
 
 def why_cancelled(pull: Pull) -> str:

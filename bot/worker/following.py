@@ -137,7 +137,7 @@ class Follower:
             row.suspended_at = row.removed_at = None
             self._open(tx, event)
         for repository in installations.by_github_ids(tx, event.removed):
-            # Another installation may have it by now: this was told late.
+            # One that another installation has by now was not taken from that.
             if repository.installation_id == event.installation_id:
                 count += self._shut(tx, repository)
         return Outcome("done", f"{event.account}: {event.action}; {_asked(count)}")

@@ -46,11 +46,10 @@ class Scan:
             repository = installations.to_scan(tx, before=now - self._every)
         if repository is None:
             return False
-        is_first = not repository.scanned_at
         with self._database.write() as tx:
             installations.scanned(tx, repository, now)
         try:
-            self._look_at(repository, now, is_first=is_first)
+            self._look_at(repository, now)
         except ForgeError as trouble:
             _log.info("%s/%s cannot be looked at: %s", repository.owner, repository.name, trouble)
             if isinstance(trouble, Refused) and trouble.status == 404:
@@ -84,32 +83,37 @@ class Scan:
 
     # What a repository shows
 
-    def _look_at(self, repository: Repository, now: int, *, is_first: bool) -> None:
+    def _look_at(self, repository: Repository, now: int) -> None:
         repo = Repo(repository.installation_id, repository.owner, repository.name)
         standing = self._forge.standing(repo)
         if standing.github_id != repository.github_id:
             return  # the name is another one's by now; an event tells where ours went
         here = _event(repository, standing)
-        self._see_name(repository, here)
         if standing.is_archived:
-            self._take_in([sightings.of(events.RepositoryClosed(here, "archived"), str(now // DAY))])
+            if repository.closed is None:
+                self._take_in([sightings.of(events.RepositoryClosed(here, "archived"), str(now // DAY))])
             return
+        self._see(repository, here)
         found = [*self._pulls(repository, here, repo, since=repository.seen_at or now)]
         if standing.pushed_at * SECOND <= self._clock.now() - _SETTLED:
-            found += self._branches(repository, here, repo, standing, is_first=is_first)
+            found += self._branches(repository, here, repo, standing)
         self._take_in(found)
 
-    def _see_name(self, repository: Repository, here: events.Repository) -> None:
-        """Go by the name that GitHub shows: every event carries that of its own time, and some come late."""
-        if (repository.owner, repository.name) != (here.owner, here.name):
-            _log.warning("%s/%s is %s/%s by now", repository.owner, repository.name, here.owner, here.name)
-            with self._database.write() as tx:
-                commits.see_repository(tx, here, self._clock.now())
+    def _see(self, repository: Repository, here: events.Repository) -> None:
+        """Bring the row up to what is there: an event that is told late says what the repository was before."""
+        with self._database.write() as tx:
+            row = commits.find_repository(tx, repository.github_id)
+            if row is None or row.installation_id != repository.installation_id:
+                return  # an event told more meanwhile
+            commits.see_repository(tx, here, self._clock.now())
+            if repository.closed is not None and row.closed == repository.closed:
+                installations.open_again(tx, row)
 
     def _pulls(self, repository: Repository, here: events.Repository, repo: Repo, *, since: int) -> Iterator[Sighting]:
         listed = self._forge.open_pulls(repo)
         with self._database.read() as tx:
             known = {row.number: row for row in commits.pulls(tx, repository.id)}
+            built = commits.built_heads(tx, repository.id)
         for pull in listed.items:
             row, at = known.get(pull.number), _microseconds(pull.updated_at)
             if at > self._clock.now() - _SETTLED:
@@ -120,6 +124,8 @@ class Scan:
             else:
                 shown = (pull.head_sha, pull.base_branch, pull.is_draft, True)
                 is_news = shown != (row.head_sha, row.base_branch, row.is_draft, row.is_open)
+                # Who answers a command sees a head of which no event may ever tell.
+                is_news = is_news or (bool(built) and (pull.number, pull.head_sha) not in built)
                 is_news = is_news and pull.updated_at >= row.updated_at
             if is_news:
                 yield sightings.of(_changed(here, pull, "synchronize"), "" if row is None else row.head_sha)
@@ -132,7 +138,7 @@ class Scan:
                         yield sightings.of(_changed(here, pull, "closed"))
 
     def _branches(
-        self, repository: Repository, here: events.Repository, repo: Repo, standing: Standing, *, is_first: bool
+        self, repository: Repository, here: events.Repository, repo: Repo, standing: Standing
     ) -> Iterator[Sighting]:
         listed = self._forge.branches(repo)
         with self._database.read() as tx:
@@ -141,7 +147,7 @@ class Scan:
         for ref, sha in shown.items():
             if known.get(ref) == sha:
                 continue
-            if ref not in known and is_first:
+            if ref not in known and not repository.knows_branches:
                 with self._database.write() as tx:
                     commits.see_head(tx, repository.id, ref, sha, 0)
                 continue
@@ -150,6 +156,9 @@ class Scan:
         for ref in gone if listed.is_whole else ():
             if ref.startswith("refs/heads/"):
                 yield sightings.of(events.RefDeleted(here, ref, standing.pushed_at))
+        if not repository.knows_branches:
+            with self._database.write() as tx:
+                installations.knows_branches(tx, repository)
 
     def _take_in(self, found: list[Sighting]) -> None:
         for one in found:

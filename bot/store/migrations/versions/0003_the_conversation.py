@@ -18,6 +18,7 @@ def upgrade() -> None:
     _add("repositories", _json("policy", "{}"))
     _add("repositories", _number("seen_at"))
     _add("repositories", _number("scanned_at"))
+    _add("repositories", sa.Column("knows_branches", sa.Boolean(), nullable=False, server_default=sa.false()))
     _add("commits", sa.Column("held", sa.JSON(), nullable=True))
     _add("commits", _number("looked_at"))
     _add("checks", _number("healed"))
