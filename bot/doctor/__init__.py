@@ -32,6 +32,7 @@ def examine(environ: Mapping[str, str], clock: Clock) -> Iterator[Finding]:
             yield database
             if database.ok:
                 yield machine.secrets(settings)
+                yield machine.inbox(settings, clock)
             yield from github.what_it_sent(has_database=database.ok)
             yield from machine.backend(settings, clock)
             yield machine.worker(settings, clock)

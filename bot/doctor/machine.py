@@ -8,15 +8,19 @@ from collections.abc import Iterator
 from bot.backends.base import BackendUnavailable
 from bot.backends.machines import Machines, MachinesError
 from bot.backends.sandbox import SYSTEM_PATH
-from bot.clock import Clock
+from bot.clock import DAY, Clock
 from bot.forge.diagnosis import Finding
 from bot.parts import make_backend
 from bot.settings import Settings
+from bot.store import deliveries
 from bot.store import secrets as stored_secrets
 from bot.store.database import Database
 from bot.troubles import DATABASE_TROUBLES, database_sentence
 from bot.vault import CannotUnlock, Vault
 from bot.worker_sign import WorkerSign
+
+_NAMED = 5
+"""How many deliveries are named."""
 
 
 def data(settings: Settings) -> Finding:
@@ -49,6 +53,22 @@ def database(settings: Settings) -> Finding:
         cure = "Check DATABASE_URL, that its server runs, and that the bot's user may write there."
         return Finding("database", False, f"cannot be used: {database_sentence(error)}", cure)
     return Finding("database", True, "opens, and has this version's tables")
+
+
+def inbox(settings: Settings, clock: Clock) -> Finding:
+    """Say what the worker gave up of the past day: it may be mended by now, and nobody looks at it again by himself."""
+    database = Database(settings.database_url)
+    try:
+        with database.read() as tx:
+            failed = deliveries.failed(tx, since=clock.now() - DAY)
+    finally:
+        database.close()
+    if not failed:
+        return Finding("inbox", True, "no delivery of the past day was given up")
+    newest, guids = failed[0], " ".join(one.guid for one in failed[:_NAMED])
+    counted = f"{len(failed)} deliver{'y was' if len(failed) == 1 else 'ies were'} given up within a day"
+    cure = f"Mend what the reason names, then have them looked at again: `experiment-ci replay {guids}`."
+    return Finding("inbox", False, f"{counted}; the newest ({newest.event}): {newest.reason}", cure)
 
 
 def secrets(settings: Settings) -> Finding:

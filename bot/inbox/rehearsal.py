@@ -74,9 +74,9 @@ def _built(stage: Stage, build: builds.Build) -> Told:
     with stage.database.write() as tx:
         applied = stage.builder.apply(tx, decision)
         facts = commit_facts(tx, applied.commit, repository_of(tx, applied.commit), stage.around)
-        views = desired_checks(facts, stage.renderer)
-        begun = applied.attempts
-    told.append(f"  {_counted(begun, 'new attempt')}, and these checks on {build.sha[:7]}:")
+    # Templates take a moment to compile: meanwhile nobody is to wait for the tables.
+    views = desired_checks(facts, stage.renderer)
+    told.append(f"  {_counted(applied.attempts, 'new attempt')}, and these checks on {build.sha[:7]}:")
     told += [f"    {view.name}: {view.conclusion or view.status}: {view.title}" for view in views]
     refused = [f"  refused: {x.label}: {x.reason}" for run in facts.runs for x in run.experiments if x.state == "error"]
     return Told((*told, *refused), not (decision.loaded.errors or refused))

@@ -68,6 +68,12 @@ def postpone(tx: Transaction, delivery_id: int, reason: str, until: int) -> None
     tx.execute(update(Delivery).where(Delivery.id == delivery_id).values(values))
 
 
+def failed(tx: Transaction, since: int) -> Sequence[Delivery]:
+    """Return what was given up since then (microseconds), the newest first."""
+    query = select(Delivery).where(Delivery.state == "failed", Delivery.processed_at >= since)
+    return tx.scalars(query.order_by(Delivery.id.desc())).all()
+
+
 def forget(tx: Transaction, before: int) -> None:
     """Delete what was processed before that time (microseconds)."""
     tx.execute(delete(Delivery).where(Delivery.processed_at < before))

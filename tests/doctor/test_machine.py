@@ -10,11 +10,11 @@ import pytest
 from bot.__main__ import main
 from bot.backends.base import Capacity, Machine
 from bot.backends.machines import Machines
-from bot.clock import SystemClock
+from bot.clock import DAY, SystemClock
 from bot.devhub import DevHub
 from bot.doctor import line
 from bot.doctor.machine import mpi
-from bot.store import secrets
+from bot.store import deliveries, secrets
 from bot.store.database import Database
 from bot.vault import Vault
 from bot.worker_sign import WorkerSign
@@ -37,6 +37,7 @@ def test_all_is_well(ask: Ask, worker: WorkerSign) -> None:
         "data",
         "database",
         "secrets",
+        "inbox",
         "deliveries",
         "missing",
         "backend",
@@ -48,6 +49,24 @@ def test_all_is_well(ask: Ask, worker: WorkerSign) -> None:
         "branch rule acme/digits",
         "to set a branch rule",
     ]
+
+
+def test_what_was_given_up_of_the_past_day_can_be_looked_at_again(ask: Ask, tmp_path: Path, worker: WorkerSign) -> None:
+    ask()
+    now = SystemClock().now()
+    database = Database(f"sqlite:///{tmp_path}/data/experiment-ci.sqlite3")
+    for number, (state, at) in enumerate([("failed", now - 2 * DAY), ("done", now), ("failed", now), ("failed", now)]):
+        with database.connection() as connection:
+            deliveries.receive(connection, f"guid-{number}", "push", b"{}", at)
+        with database.write() as tx:
+            deliveries.conclude(tx, number + 1, state, f"reason {number}", at)
+    database.close()
+
+    findings = ask()
+
+    assert ill(findings) == ["inbox"]
+    assert findings["inbox"].sentence == "2 deliveries were given up within a day; the newest (push): reason 3"
+    assert "`experiment-ci replay guid-3 guid-2`" in findings["inbox"].cure
 
 
 def test_a_missing_setting_is_all_there_is_to_say(ask: Ask) -> None:

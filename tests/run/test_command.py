@@ -1,9 +1,11 @@
 """The command line of `run` and `cancel`, as far as it is wrong."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from tests.inbox.test_command import PUSH
 from tests.run.person import typed
 
 REPO = ["--repo", "acme/digits"]
@@ -35,6 +37,20 @@ def test_the_bots_settings_are_needed_to_ask_it(tmp_path: Path) -> None:
     done = typed(["run", *REPO, *REF, "train"], tmp_path, {"USER": "ada"})
     assert done.status == 2
     assert done.complained.startswith("experiment-ci: GITHUB_APP_ID is missing")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run", *REPO, *REF, "train"], ["cancel", *REPO, *REF], ["replay", "f0f0"], ["simulate", "x.json"]]
+)
+def test_the_bots_settings_may_lie_in_its_file(arguments: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "experiment-ci.env"
+    file.touch(mode=0o600)
+    file.write_text("GITHUB_APP_ID=7\n")
+    (tmp_path / "x.json").write_text(json.dumps(PUSH))
+    done = typed(arguments, tmp_path, {"USER": "ada", "ENV_FILE": str(file)})
+    assert done.status == 2
+    assert "GITHUB_PRIVATE_KEY" in done.complained
+    assert "GITHUB_APP_ID" not in done.complained
 
 
 @pytest.mark.parametrize("arguments", [["run", ".", "--branch", "main", "--brunch"], ["check-config", ".", "more"]])
