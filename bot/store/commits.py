@@ -1,6 +1,6 @@
 """Repositories, their commits, and which pull request had which head."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import case, func, select, update
@@ -196,10 +196,11 @@ def pull_heads(tx: Transaction, repository_id: int, number: int) -> Sequence[Pul
     return tx.scalars(query.order_by(is_older, PullHead.updated_at.desc(), PullHead.id.desc())).all()
 
 
-def built_heads(tx: Transaction, repository_id: int) -> set[tuple[int, str]]:
-    """Return which commit was looked at as the head of which pull request, each as the number and the SHA."""
+def built_heads(tx: Transaction, repository_id: int, numbers: Collection[int]) -> set[tuple[int, str]]:
+    """Return which commit was looked at as the head of which of these pull requests, each as the number and the SHA."""
     query = select(PullHead.number, Commit.sha).join(Commit, PullHead.commit_id == Commit.id)
-    return {(number, sha) for number, sha in tx.execute(query.where(PullHead.repository_id == repository_id))}
+    query = query.where(PullHead.repository_id == repository_id, PullHead.number.in_(numbers))
+    return {(number, sha) for number, sha in tx.execute(query)}
 
 
 def touch(tx: Transaction, commit_id: int) -> None:

@@ -24,9 +24,11 @@ from bot.store.schema import (
     TrialRow,
 )
 
-_FINAL = tuple(str(state) for state in FINAL)
+UNFINISHED: ColumnElement[bool] = Attempt.state.in_([str(state) for state in State if state not in FINAL])
+"""Named one by one, and times as more than nought: of `not in` and `is not null` no index knows anything, and the
+stations ask for these a few times a second, among all attempts that there ever were."""
 
-UNDER_WAY: ColumnElement[bool] = or_(Attempt.state.not_in(_FINAL), Attempt.retry_at.is_not(None))
+UNDER_WAY: ColumnElement[bool] = or_(UNFINISHED, Attempt.retry_at > 0)
 """What has not come to its end, or is to be repeated by the platform."""
 
 
@@ -213,12 +215,12 @@ def in_states(tx: Transaction, *states: State) -> list[Placed]:
 
 def submitted(tx: Transaction) -> Sequence[Attempt]:
     """Return the unfinished attempts that the backend has."""
-    return tx.scalars(select(Attempt).where(Attempt.state.not_in(_FINAL), Attempt.handle.is_not(None))).all()
+    return tx.scalars(select(Attempt).where(UNFINISHED, Attempt.handle.is_not(None))).all()
 
 
 def launched(tx: Transaction) -> Sequence[Attempt]:
     """Return the unfinished attempts that were handed to the backend, or are about to be."""
-    return tx.scalars(select(Attempt).where(Attempt.state.not_in(_FINAL), Attempt.launching_at.is_not(None))).all()
+    return tx.scalars(select(Attempt).where(UNFINISHED, Attempt.launching_at.is_not(None))).all()
 
 
 def under_way(tx: Transaction) -> Sequence[Attempt]:
@@ -228,12 +230,12 @@ def under_way(tx: Transaction) -> Sequence[Attempt]:
 
 def overdue(tx: Transaction, now: int) -> Sequence[Attempt]:
     """Return the unfinished attempts that stayed in their state for too long."""
-    return tx.scalars(select(Attempt).where(Attempt.state.not_in(_FINAL), Attempt.deadline < now)).all()
+    return tx.scalars(select(Attempt).where(UNFINISHED, Attempt.deadline < now)).all()
 
 
 def to_cancel(tx: Transaction) -> Sequence[Attempt]:
     """Return the unfinished attempts whose end was asked for and not yet passed on."""
-    where = (Attempt.state.not_in(_FINAL), Attempt.cancel_reason.is_not(None), Attempt.cancel_sent_at.is_(None))
+    where = (UNFINISHED, Attempt.cancel_reason.is_not(None), Attempt.cancel_sent_at.is_(None))
     return tx.scalars(select(Attempt).where(*where)).all()
 
 
@@ -247,7 +249,9 @@ def unread(tx: Transaction) -> list[Placed]:
 def due_again(tx: Transaction, now: int) -> list[Placed]:
     """Return the attempts that are to be repeated: their time has come, or nobody wants them any more."""
     is_time = or_(Attempt.retry_at <= now, Attempt.cancel_reason.is_not(None))
-    return _place(tx, _placed().where(Attempt.retry_at.is_not(None), is_time))
+    # By themselves first: else SQLite goes through all attempts, because they are to be in the order of their ids.
+    repeated = select(Attempt.id).where(Attempt.retry_at > 0)
+    return _place(tx, _placed().where(Attempt.id.in_(repeated), is_time))
 
 
 def siblings(tx: Transaction, run_id: int) -> list[tuple[Experiment, Attempt]]:

@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from bot.core.states import FINAL, State
 from bot.store.database import Transaction
+from bot.store.experiments import UNFINISHED
 from bot.store.schema import Attempt, Commit, Experiment, Model, Repository, Run
 
 ARTIFACTS, STORAGE = "artifacts", "storage"
@@ -175,7 +176,7 @@ def repositories_at_work(tx: Transaction) -> set[int]:
         .join(Run, Run.commit_id == Commit.id)
         .join(Experiment, Experiment.run_id == Run.id)
         .join(Attempt, Attempt.experiment_id == Experiment.id)
-        .where(Attempt.state.not_in(_FINAL))
+        .where(UNFINISHED)
         .distinct()
     )
     return set(tx.scalars(query))

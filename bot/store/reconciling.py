@@ -48,9 +48,11 @@ def next_commit(tx: Transaction, now: int) -> tuple[Commit, Repository] | None:
 
     Every ten minutes while anything of it is unfinished or finished within the hour, then hourly for a day.
     """
-    of_it = (Check.commit_id == Commit.id, Check.github_id.is_not(None))
-    is_fresh = exists().where(*of_it, or_(Check.told_final.is_(False), Check.told_at > now - _FRESH))
-    is_recent = exists().where(*of_it, Check.told_at > now - _RECENT)
+    there = select(Check.commit_id).where(Check.github_id.is_not(None))
+    is_fresh = Commit.id.in_(
+        there.where(Check.told_final.is_(False)).union_all(there.where(Check.told_at > now - _FRESH))
+    )
+    is_recent = Commit.id.in_(there.where(Check.told_at > now - _RECENT))
     query = (
         select(Commit, Repository)
         .join(Repository, Commit.repository_id == Repository.id)

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, update
 
 from bot.core.states import State
 from bot.store import commits
@@ -81,8 +81,8 @@ def cancel_pull(tx: Transaction, pull: Pull, reason: str) -> int:
 
 def end_reason(tx: Transaction, repository_id: int, event: str, ref: str, reason: str, now: int) -> int:
     """Let the runs of a deleted branch be wanted no more. Returns how many experiments were asked to end."""
-    of_repository = select(Run.id).where(Run.repository_id == repository_id)
-    where = (RunTrigger.run_id.in_(of_repository), RunTrigger.event == event, RunTrigger.ref == ref)
+    is_of_repository = exists().where(Run.id == RunTrigger.run_id, Run.repository_id == repository_id)
+    where = (RunTrigger.ref == ref, RunTrigger.event == event, is_of_repository)
     return _end(tx, where, reason, now)
 
 
@@ -99,7 +99,7 @@ def _end(tx: Transaction, where: tuple[ColumnElement[bool], ...], reason: str, n
 
 
 def _cancel_unwanted(tx: Transaction, runs: ColumnElement[bool], reason: str) -> int:
-    unwanted = select(Run.id).where(runs, Run.id.not_in(_wanted()))
+    unwanted = select(Run.id).where(runs, ~_is_wanted())
     return call_off(tx, Experiment.run_id.in_(unwanted), reason)
 
 
@@ -109,16 +109,13 @@ def _commits_of(pull: Pull) -> Select[int]:
     )
 
 
-def _wanted() -> Select[int]:
+def _is_wanted() -> ColumnElement[bool]:
+    """Tell of each run by itself: a list of all that are wanted would be as long as the history."""
     same_pull = and_(Pull.repository_id == Run.repository_id, Pull.number == RunTrigger.number)
-    is_its_head = and_(Pull.is_open, Pull.head_sha == Run.sha)
+    # SQLAlchemy would give it runs of its own: it looks for the outer ones one step above only.
+    is_its_head = exists().where(same_pull, Pull.is_open, Pull.head_sha == Run.sha).correlate(Run, RunTrigger)
     still_holds = and_(RunTrigger.event != "pull_request", RunTrigger.ended_at.is_(None))
-    return (
-        select(RunTrigger.run_id)
-        .join(Run, RunTrigger.run_id == Run.id)
-        .outerjoin(Pull, same_pull)
-        .where(or_(still_holds, is_its_head))
-    )
+    return exists().where(RunTrigger.run_id == Run.id, or_(still_holds, is_its_head))
 
 
 def took(tx: Transaction, github_id: int, workflow: str, step: str) -> int | None:

@@ -214,6 +214,7 @@ class RunTrigger(Base):
     __table_args__ = (
         UniqueConstraint("run_id", "event", "ref", "number"),
         Index("run_triggers_by_number", "number"),
+        Index("run_triggers_by_ref", "ref"),
     )
 
     id: Mapped[int] = _id()
@@ -428,7 +429,12 @@ class Check(Base):
     """
 
     __tablename__ = "checks"
-    __table_args__ = (UniqueConstraint("commit_id", "name", "generation"), Index("checks_by_pending", "is_pending"))
+    __table_args__ = (
+        UniqueConstraint("commit_id", "name", "generation"),
+        Index("checks_by_pending", "is_pending"),
+        Index("checks_by_end", "told_final"),
+        Index("checks_by_telling", "told_at"),
+    )
 
     id: Mapped[int] = _id()
     commit_id: Mapped[int] = mapped_column(ForeignKey("commits.id"))

@@ -113,7 +113,7 @@ class Scan:
         listed = self._forge.open_pulls(repo)
         with self._database.read() as tx:
             known = {row.number: row for row in commits.pulls(tx, repository.id)}
-            built = commits.built_heads(tx, repository.id)
+            built = commits.built_heads(tx, repository.id, [pull.number for pull in listed.items])
         for pull in listed.items:
             row, at = known.get(pull.number), _microseconds(pull.updated_at)
             if at > self._clock.now() - _SETTLED:
@@ -124,8 +124,8 @@ class Scan:
             else:
                 shown = (pull.head_sha, pull.base_branch, pull.is_draft, True)
                 is_news = shown != (row.head_sha, row.base_branch, row.is_draft, row.is_open)
-                # Who answers a command sees a head of which no event may ever tell.
-                is_news = is_news or (bool(built) and (pull.number, pull.head_sha) not in built)
+                # Who answers a command sees a head of which no event may ever tell; where nothing is built, no matter.
+                is_news = is_news or (bool(repository.policy) and (pull.number, pull.head_sha) not in built)
                 is_news = is_news and pull.updated_at >= row.updated_at
             if is_news:
                 yield sightings.of(_changed(here, pull, "synchronize"), "" if row is None else row.head_sha)

@@ -42,6 +42,9 @@ def upgrade() -> None:
     _add("attempts", _number("retry"))
     _add("attempts", sa.Column("retry_at", sa.BigInteger(), nullable=True))
     op.create_index("attempts_by_retry", "attempts", ["retry_at"])
+    op.create_index("checks_by_end", "checks", ["told_final"])
+    op.create_index("checks_by_telling", "checks", ["told_at"])
+    op.create_index("run_triggers_by_ref", "run_triggers", ["ref"])
     _new_tables_of_repositories()
     _new_tables_of_commits()
 
