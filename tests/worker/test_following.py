@@ -7,8 +7,6 @@ from sqlalchemy import select
 
 from bot.clock import ManualClock
 from bot.core import events
-from bot.devhub.auth import new_key_pair
-from bot.forge.credentials import Credentials
 from bot.store import checks, commits, installations
 from bot.store.database import Database
 from bot.store.schema import Comment, Installation, Pull, Repository
@@ -19,18 +17,12 @@ SHA = "0123456789abcdef0123456789abcdef01234567"
 BRANCH = "refs/heads/try"
 
 
-@pytest.fixture(scope="module")
-def key() -> str:
-    return new_key_pair()[0]
-
-
 @pytest.fixture
-def follower(database: Database, clock: ManualClock, key: str) -> Follower:
+def follower(database: Database, clock: ManualClock) -> Follower:
     """A follower that knows one repository."""
     with database.write() as tx:
         commits.see_repository(tx, HERE, clock.now())
-    # Of its credentials nothing but what it forgets is asked for: there is no GitHub here.
-    return Follower(database, clock, Credentials(1, key, "https://github.invalid", clock))
+    return Follower(database, clock)
 
 
 def repository(database: Database) -> Repository:
