@@ -190,3 +190,16 @@ def test_a_later_step_that_was_kept_back_comes_along(road: Road, backend: Script
     backend.succeed(backend.submissions[-1])
     road.wait(35)
     assert road.shown(repository, sha)["train / evaluate"] == ("completed", "success")
+
+
+def test_a_command_that_waits_has_a_reaction_of_its_own_when_it_is_answered(
+    road: Road, backend: ScriptedBackend
+) -> None:
+    _, _, pull = failed(road, backend)
+    road.hub.faults.fail_next("GET", r"/commits/nowhere$", status=500, times=3)
+    says(road, pull, "/experiment status\n/experiment compare nowhere")
+    for _ in range(12):
+        road.wait(2)
+    assert "there is no branch, tag or commit `nowhere`" in sticky(pull)
+    said = {reaction.content for comment in pull.comments for reaction in comment.reactions}
+    assert said == {"+1", "-1"}
