@@ -88,8 +88,9 @@ def reactions(tx: Transaction, besides: Collection[int] = ()) -> list[tuple[Requ
 
 
 def reacted(tx: Transaction, comment_id: int, now: int) -> None:
-    """Remember that a comment shows its reaction, or never will."""
-    tx.execute(update(Request).where(Request.comment_id == comment_id).values(reacted_at=now))
+    """Remember that a comment shows its reaction, or never will; a command of it that still waits will have its own."""
+    answered = (Request.comment_id == comment_id, Request.reaction.is_not(None))
+    tx.execute(update(Request).where(*answered).values(reacted_at=now))
 
 
 def change(tx: Transaction, request_id: int, **values: object) -> None:

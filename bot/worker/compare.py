@@ -67,19 +67,18 @@ class Compare:
             rows = {row.label: row for row in comparisons.of_commit(tx, commit.id)}
             bases = dict(comparisons.bases(tx, commit.id))
         labels = [*bases, *(label for label in rows if label not in bases)]
-        is_waiting = False
+        is_waiting, written = False, 0
         for label in labels if ours else ():
             row = rows.get(label)
             if row is not None and row.how == ASKED:
-                self._compare(commit, label, ASKED, row.reference_id, ours)
+                written += self._compare(commit, label, ASKED, row.reference_id, ours)
                 continue
             how, reference, is_settled = self._find(repository, commit, label, bases.get(label, ""))
             is_waiting = is_waiting or not is_settled
-            self._compare(commit, label, how, reference, ours)
-        with self._database.read() as tx:
-            revision = tx.get_one(Commit, commit.id).revision
+            written += self._compare(commit, label, how, reference, ours)
         looks_again = is_waiting and now - commit.created_at < _PATIENCE
-        self._seen[commit.id] = revision, now + _AGAIN if looks_again else 0
+        # Its own news it knows; what else became news meanwhile, while GitHub was asked, is looked at once more.
+        self._seen[commit.id] = commit.revision + written, now + _AGAIN if looks_again else 0
 
     def _find(self, repository: Repository, commit: Commit, branch: str, base_sha: str) -> tuple[str, int | None, bool]:
         """Return how the commit was found that this one is put beside, its row, and whether it will stay that one.
@@ -106,7 +105,8 @@ class Compare:
 
     def _compare(
         self, commit: Commit, label: str, how: str, reference_id: int | None, ours: dict[Place, Attempt]
-    ) -> None:
+    ) -> bool:
+        """Write down what is new of a comparison; tell whether anything was."""
         with self._database.read() as tx:
             theirs = {} if reference_id is None else comparisons.finished(tx, reference_id)
             row = next((one for one in comparisons.of_commit(tx, commit.id) if one.label == label), None)
@@ -114,11 +114,12 @@ class Compare:
         reason = "" if both else _why_not(how, reference_id)
         basis = digest([how, reference_id, reason, *(_mark(a) + _mark(b) for a, b in both.values())])
         if row is not None and row.basis == basis:
-            return
+            return False
         picture = self._picture(commit, label, both) if both else None
         values = {"how": how, "reference_id": reference_id, "reason": reason, "basis": basis, "picture": picture}
         with self._database.write() as tx:
             self._write(tx, commit, label, values)
+        return True
 
     def _write(self, tx: Transaction, commit: Commit, label: str, values: Mapping[str, object]) -> None:
         row: Comparison = comparisons.see(tx, commit.id, label, self._clock.now())

@@ -164,13 +164,14 @@ class Teller:
             checks.change(tx, due.id, **self._refused(check, refusal))
 
     def _send_check(self, due: DueCheck) -> None:
-        with self._database.read() as tx:
+        # In one moment: a view that is not final any more must not be put over a final one that is about to leave.
+        with self._database.write() as tx:
             pending = checks.get(tx, due.id)
+            if pending.check.is_final and not pending.check.told_final:
+                checks.change(tx, due.id, told_final=True)
         check, repo, sha = pending.check, _repo(pending.repository), pending.commit.sha
         view = CheckView.from_json(check.desired)
         write = to_wire(view) if check.refused is None else bare(view, check.refused)
-        if check.is_final and not check.told_final:
-            self._change(check.id, told_final=True)
         github_id, annotations = check.github_id, len(write.annotations)
         if github_id is None and check.sending_at is not None:
             github_id = self._forge.find_check(repo, sha, check.name, str(check.id))

@@ -200,3 +200,16 @@ def test_what_was_refused_at_a_pull_request_is_told_in_its_comment_and_at_no_com
     assert "needs the role write" in sticky(pull)
     says(road, pull, "/experiment status")
     assert "needs the role write" not in (road.hub.check(repository, sha, "experiments").output.summary or "")
+
+
+def test_a_command_that_waits_has_a_reaction_of_its_own_when_it_is_answered(
+    road: Road, backend: ScriptedBackend
+) -> None:
+    _, _, pull = failed(road, backend)
+    road.hub.faults.fail_next("GET", r"/commits/nowhere$", status=500, times=3)
+    says(road, pull, "/experiment status\n/experiment compare nowhere")
+    for _ in range(12):
+        road.wait(2)
+    assert "there is no branch, tag or commit `nowhere`" in sticky(pull)
+    said = {reaction.content for comment in pull.comments for reaction in comment.reactions}
+    assert said == {"+1", "-1"}
