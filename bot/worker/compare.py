@@ -71,10 +71,10 @@ class Compare:
         for label in labels if ours else ():
             row = rows.get(label)
             if row is not None and row.how == ASKED:
-                written += self._compare(commit, label, ASKED, row.reference_id, ours)
-                continue
-            how, reference, is_settled = self._find(repository, commit, label, bases.get(label, ""))
-            is_waiting = is_waiting or not is_settled
+                how, reference, is_settled = ASKED, row.reference_id, True
+            else:
+                how, reference, is_settled = self._find(repository, commit, label, bases.get(label, ""))
+            is_waiting = is_waiting or not is_settled or self._is_under_way(reference)
             written += self._compare(commit, label, how, reference, ours)
         looks_again = is_waiting and now - commit.created_at < _PATIENCE
         # Its own news it knows; what else became news meanwhile, while GitHub was asked, is looked at once more.
@@ -94,6 +94,13 @@ class Compare:
             newest = comparisons.newest_on(tx, repository, branch, besides=commit.id)
             is_settled = newest is not None and (base is None or not comparisons.is_under_way(tx, base.id))
         return NEWEST, None if newest is None else newest.id, is_settled
+
+    def _is_under_way(self, commit_id: int | None) -> bool:
+        """Tell whether more may come of a commit that is compared with."""
+        if commit_id is None:
+            return False
+        with self._database.read() as tx:
+            return comparisons.is_under_way(tx, commit_id)
 
     def _parts_at(self, repository: Repository, base: str, head: str) -> str | None:
         """Return where two commits part. It never changes, so GitHub is asked once."""

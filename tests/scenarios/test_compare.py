@@ -97,6 +97,26 @@ def test_a_base_that_is_still_being_run_is_waited_for(road: Road, backend: Scrip
     assert "| `tensorflow:loss` | 0.45 | 0.48 | ▼ 0.03 better |" in sticky(pull)
 
 
+def test_what_was_named_while_it_still_ran_is_waited_for_too(road: Road, backend: ScriptedBackend) -> None:
+    repository, _ = road.repository()
+    road.settle()
+    trains(road, backend, 0.9, 0.48)
+    other = road.hub.commit_files(repository, {"train.py": "print(3)"}, message="Another")
+    road.settle()
+    running = backend.submissions[-1]
+    _, pull = change(road, repository)
+    trains(road, backend, 0.9, 0.45)
+    road.wait(35)
+    says(road, pull, f"/experiment compare {other[:12]}")
+    assert "no experiment of both commits has ended well" in sticky(pull)
+
+    backend.submissions.append(running)
+    trains(road, backend, 0.9, 0.30)
+    road.wait(70)
+    road.wait(35)
+    assert "| train / fit `tensorflow:loss` | 0.45 | 0.30 | ▲ 0.15 worse |" in sticky(pull)
+
+
 def test_parameters_that_differ_are_listed(road: Road, backend: ScriptedBackend) -> None:
     repository, _ = road.repository()
     road.settle()
