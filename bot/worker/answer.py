@@ -14,13 +14,14 @@ from bot.forge.client import Forge, Repo
 from bot.forge.errors import ForgeError, Refused
 from bot.forge.git import GitError
 from bot.store import commits, requests
-from bot.store.database import Database
+from bot.store.database import Busy, Database
 from bot.store.schema import Repository, Request
 from bot.worker.conversation import Conversation
 from bot.worker.each import Each
 from bot.worker.reply import Declined, Reply
 
 _AT_ONCE = 20
+_TRIES = 8
 _LONGEST_WAIT, _PATIENCE = 5 * MINUTE, 6 * HOUR
 _WANTING, _TOLD_ENOUGH = "that needs the role", 10
 """How a refusal for want of a role begins, and how many of them somebody is told within an hour."""
@@ -67,7 +68,14 @@ class Answer:
         except Declined as declined:
             self._conclude(place, requests.REFUSED, Reply(str(declined), declined.sha))
         except (GitError, ForgeError) as error:
-            self._stumbled(place, error)
+            is_final = isinstance(error, Refused) or (isinstance(error, GitError) and not error.is_retryable)
+            self._stumbled(place, str(error), is_final=is_final)
+        except Busy:
+            raise  # no word against the request: it is looked at again, from its beginning
+        except Exception as error:
+            # A fault of ours. Whoever asked must not wait for its repair.
+            _log.exception("request %s could not be answered", request.id)
+            self._stumbled(place, f"a fault of the bot: {type(error).__name__}", is_final=request.tries + 1 >= _TRIES)
         else:
             self._conclude(place, requests.DONE, reply)
 
@@ -122,14 +130,13 @@ class Answer:
             if commit is not None:
                 commits.touch(tx, commit.id)
 
-    def _stumbled(self, place: _Place, error: Exception) -> None:
+    def _stumbled(self, place: _Place, why: str, *, is_final: bool) -> None:
         """Look at it again later, unless that is useless."""
         request = place.request
-        is_final = isinstance(error, Refused) or (isinstance(error, GitError) and not error.is_retryable)
         if is_final or self._clock.now() - request.created_at > _PATIENCE:
-            self._conclude(place, requests.REFUSED, Reply(f"it could not be done: {error}", request.sha))
+            self._conclude(place, requests.REFUSED, Reply(f"it could not be done: {why}", request.sha))
             return
-        _log.warning("request %s waits: %s", request.id, error)
+        _log.warning("request %s waits: %s", request.id, why)
         until = self._clock.now() + min(2**request.tries * SECOND, _LONGEST_WAIT)
         with self._database.write() as tx:
-            requests.postpone(tx, request, str(error), until)
+            requests.postpone(tx, request, why, until)

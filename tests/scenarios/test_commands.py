@@ -1,8 +1,10 @@
 """What people ask for in comments, and what comes of it: one answer each, in a reaction and in the comment."""
 
 import pytest
+from sqlalchemy import select
 
 from bot.devhub import Account, Pull, Repository
+from bot.store.schema import Request
 from tests.scenarios.road import CONFIG, Road
 from tests.scenarios.scripted import ScriptedBackend
 from tests.scenarios.test_pull_request import opened
@@ -213,3 +215,14 @@ def test_a_command_that_waits_has_a_reaction_of_its_own_when_it_is_answered(
     assert "there is no branch, tag or commit `nowhere`" in sticky(pull)
     said = {reaction.content for comment in pull.comments for reaction in comment.reactions}
     assert said == {"+1", "-1"}
+
+
+def test_what_we_cannot_answer_by_our_own_fault_is_answered_with_that(road: Road, backend: ScriptedBackend) -> None:
+    _, _, pull = failed(road, backend)
+    road.hub.comment(pull, "/experiment status")
+    road.tick("intake")
+    with road.database.write() as tx:  # as a newer version might have written it
+        tx.scalars(select(Request)).one().verb = "approve"
+    for _ in range(12):
+        road.wait(60)
+    assert "it could not be done: a fault of the bot: IndexError" in sticky(pull)
