@@ -11,8 +11,8 @@ from bot.clock import DAY, HOUR, MINUTE, SECOND, Clock
 from bot.core import commands, events
 from bot.core.commands import Command, Misunderstood, Verb
 from bot.core.payloads import parse
-from bot.forge.errors import ForgeError, Refused
-from bot.forge.git import GitError
+from bot.forge.errors import SHUT_OUT, ForgeError, Refused
+from bot.forge.git import Denied, GitError
 from bot.store import commits, deliveries, requests
 from bot.store.database import Busy, Database, Transaction
 from bot.store.schema import Delivery, Request
@@ -70,7 +70,7 @@ class Intake:
         try:
             outcome = self._handle(delivery, event)
         except (GitError, ForgeError) as error:
-            is_final = isinstance(error, Refused) or (isinstance(error, GitError) and not error.is_retryable)
+            is_final = _is_useless(error)
             is_late = self._clock.now() - delivery.received_at > _PATIENCE
             self._stumbled(delivery, str(error), is_final=is_final or is_late)
         except Busy:
@@ -144,6 +144,15 @@ class Intake:
         if not asked:
             return Outcome("ignored", "a comment without a command")
         return Outcome("done", f"{event.sender} asks: {', '.join(request.verb for request in asked)}")
+
+
+def _is_useless(error: GitError | ForgeError) -> bool:
+    """Tell whether no other try can help. Who is shut out (suspended, renamed, not yet granted) may be let in again."""
+    if isinstance(error, Denied):
+        return False
+    if isinstance(error, Refused):
+        return error.status not in SHUT_OUT
+    return isinstance(error, GitError) and not error.is_retryable
 
 
 def _requests(delivery: Delivery, event: events.Asked) -> Iterator[Request]:
