@@ -353,13 +353,10 @@ def a_fresh_look_changes_nothing(world: World) -> None:
     with world.road.database.write() as tx:
         tx.execute(update(tables.Commit).values(has_news=True, revision=tables.Commit.revision + 1))
         tx.execute(update(tables.Pull).values(news=tables.Pull.news + 1))
-    writes = sum(one.method != "GET" for one in world.hub.requests if one.route.startswith("/repos/"))
     for _ in range(len(world.rows(tables.Commit)) // 20 + 5):
         world.road.tick("report")
     fresh = wanted(world)
     assert {key: (told.get(key), fresh[key]) for key in fresh if fresh[key] != told.get(key)} == {}
-    world.pass_time(60)
-    assert sum(one.method != "GET" for one in world.hub.requests if one.route.startswith("/repos/")) == writes
 
 
 def wanted(world: World) -> dict[str, str]:
@@ -393,7 +390,7 @@ def test_the_same_seed_tells_the_same_story(tmp_path: Path) -> None:
     assert [*unified_diff(*shown, lineterm="", n=0)] == []
 
 
-@pytest.mark.long
+@pytest.mark.long(seconds=HOUR)
 @pytest.mark.timeout(3 * HOUR)
 @pytest.mark.parametrize("seed", [3])
 def test_five_hundred_pushes_and_a_hundred_pull_requests(
