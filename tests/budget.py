@@ -1,5 +1,7 @@
 """A stage's budget of time: of the tests marked `long`, those that would begin beyond it say that they did not run.
 
+One that is known to take longer says so, `long(seconds=…)`: it does not begin where it would end beyond the budget.
+
 pytest -m long --budget 180
 """
 
@@ -17,7 +19,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     budget = item.config.getoption("--budget")
     spent = time.monotonic() - _BEGUN
-    if budget and item.get_closest_marker("long") is not None and spent > budget:
+    marker = item.get_closest_marker("long")
+    if budget and marker is not None and spent + marker.kwargs.get("seconds", 0) > budget:
         pytest.skip(
             f"NOT RUN for want of time: {spent:.0f} s of this stage's {budget:.0f} s were spent; `make long` runs it"
         )

@@ -8,6 +8,8 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+SHUT_OUT = frozenset({403, 404, 410, 451})
+"""What GitHub answers to whom it does not let in: for good, or while the App is suspended or lacks a permission."""
 _LONGEST_REASON = 400
 _LONGEST_WAIT = 86_400.0
 """GitHub's windows last an hour. A header that names a year would otherwise silence an installation for ever."""

@@ -19,7 +19,7 @@ from bot.core.text import MARKER, fenced
 from bot.forge.checks import Action, Annotation, CheckWrite, Conclusion, Level
 from bot.forge.checks import Status as WireStatus
 from bot.forge.client import Forge, Repo
-from bot.forge.errors import Refused, Retry
+from bot.forge.errors import SHUT_OUT, Refused, Retry
 from bot.store import checks, requests
 from bot.store.checks import DueCheck, DueComment
 from bot.store.database import Database
@@ -31,7 +31,6 @@ _ON_ITS_WAY = 12 * SECOND
 """How long a creation without an answer may yet come true: GitHub ends every request that takes it ten seconds
 (docs.github.com, "Troubleshooting the REST API")."""
 _GONE = 404
-_SHUT_OUT = frozenset({403, 404, 410, 451})
 _SHUT_OUT_PAUSE, _LONGEST_PAUSE, _PATIENCE = 10 * MINUTE, 6 * HOUR, 3 * DAY
 _REST, _ANOTHER_TRY = 5 * MINUTE, 5 * SECOND
 _MOST_HEALED = 1
@@ -136,7 +135,7 @@ class Teller:
         """
         now, reason = self._clock.now(), str(refusal)
         since = now if row.refused_at is None else row.refused_at
-        is_shut_out = isinstance(refusal, Refused) and refusal.status in _SHUT_OUT
+        is_shut_out = isinstance(refusal, Refused) and refusal.status in SHUT_OUT
         if is_shut_out and now - since < _PATIENCE:
             wait = min(max(_SHUT_OUT_PAUSE, now - since), _LONGEST_PAUSE)
             return {"refused_at": since, "not_before": now + wait}

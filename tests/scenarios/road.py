@@ -119,7 +119,7 @@ class Road:
         self.app.close()
         self.database = database
         self.app = App(
-            self.settings, self.clock, database, self.machines, self.backend, pool=self._pool, writers=AtOnce()
+            self.settings, self.clock, database, self.machines, self.backend, _shared_reader(), self._pool, AtOnce()
         )
         self.stations = {station.name: station for station in self.app.stations()}
 

@@ -104,6 +104,11 @@ class ScriptedBackend:
         self._see(attempt_id, State.NETWORK_TEARDOWN)
         self._see(attempt_id, State.FAILED, f"exit code {exit_code}")
 
+    def break_down(self, attempt_id: str) -> None:
+        """The platform fails under the attempt; it may go well the next time."""
+        self.begin(attempt_id)
+        self._seen[attempt_id] += (Observation(State.ERROR, self._clock.now(), "the machine broke down", True),)
+
     def lose(self, attempt_id: str) -> None:
         """The backend forgets the attempt."""
         del self.specs[attempt_id], self._seen[attempt_id]

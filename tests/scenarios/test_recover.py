@@ -260,6 +260,22 @@ def test_a_suspension_of_which_nobody_told_is_seen_and_so_is_its_end(road: Road,
     assert road.shown(repository, sha)[FIT] == ("completed", "success")
 
 
+def test_what_arrives_while_the_app_is_shut_out_is_taken_in_when_it_is_back(
+    road: Road, backend: ScriptedBackend
+) -> None:
+    """Nobody but its event tells of a merge group: given up, it would wait for its checks for ever."""
+    _, _, pull = opened(road)
+    road.hub.courier.delay_next("merge_group", clock_seconds=30)
+    sha = road.hub.request_merge_group(pull)
+    road.hub.suspend("acme")
+    road.wait(40)
+    assert [one.state for one in road.deliveries() if one.event == "merge_group"] == ["received"]
+
+    road.hub.unsuspend("acme")
+    settle_down(road, 600)
+    assert road.shown(pull.repository, sha)[FIT] == ("queued", None)
+
+
 # Behind a wall
 
 
