@@ -124,6 +124,11 @@ def looked_at_commit(tx: Transaction, commit_id: int, now: int) -> None:
     tx.execute(update(Commit).where(Commit.id == commit_id).values(looked_at=now))
 
 
+def look_soon_at_comment(tx: Transaction, comment_id: int, now: int) -> None:
+    """Have a comment looked at in a minute: GitHub did not answer, and an event may have told of something."""
+    looked_at_comment(tx, comment_id, now - _SELDOM + MINUTE)
+
+
 def looked_at_comment(tx: Transaction, comment_id: int, now: int) -> None:
     """Remember that a comment was held against GitHub."""
     tx.execute(update(Comment).where(Comment.id == comment_id).values(looked_at=now))

@@ -9,7 +9,7 @@ import logging
 from bot.clock import SECOND, Clock
 from bot.core.text import MARKER
 from bot.forge.client import Forge, Repo
-from bot.forge.errors import ForgeError
+from bot.forge.errors import ForgeError, Retry
 from bot.forge.shown import ShownCheck, ShownComment
 from bot.store import reconciling
 from bot.store.database import Database
@@ -78,6 +78,9 @@ class Reconcile:
             ours = self._only_one(repo, comment, shown)
         except ForgeError as trouble:
             _log.info("the comment on #%s cannot be looked at: %s", comment.number, trouble)
+            if isinstance(trouble, Retry):
+                with self._database.write() as tx:
+                    reconciling.look_soon_at_comment(tx, comment.id, self._clock.now())
             return
         is_right = ours is not None and ours.id == comment.github_id and _same(ours.body, comment.body)
         if is_right or not comment.may_heal:
