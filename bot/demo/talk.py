@@ -8,10 +8,10 @@ from bot.devhub import Account, CheckRun, DevHub, Pull, Repository
 
 @dataclass(frozen=True)
 class Remark:
-    """Something that somebody does once all checks of these pull requests' heads have concluded; `words` say what."""
+    """Something that somebody does once it `is_due`; `words` say what."""
 
     words: str
-    after: Sequence[Pull]
+    is_due: Callable[[], bool]
     act: Callable[[], object]
 
 
@@ -27,26 +27,31 @@ class Talk:
         return not self._to_come
 
     def comment(self, pull: Pull, words: str, after: Sequence[Pull]) -> None:
-        """Let the person comment on a pull request later."""
-        self._plan(pull, words, after, lambda: self._hub.comment(pull, words, by=self._by))
+        """Let the person comment on a pull request once all checks that are shown at these heads have concluded."""
+        self._plan(
+            pull, words, lambda: all(map(self._is_done, after)), lambda: self._hub.comment(pull, words, by=self._by)
+        )
 
     def rerun(self, pull: Pull, name: str, after: Sequence[Pull]) -> None:
-        """Let the person press GitHub's own button beside a check later."""
+        """Let the person press GitHub's own button beside a check later: it may be told after the roll-up."""
 
         def press() -> None:
             self._hub.rerequest_check_run(self._repository, self._checks(pull)[name], by=self._by)
 
-        self._plan(pull, f"presses “Re-run” beside {name}", after, press)
+        def is_due() -> bool:
+            return name in self._checks(pull) and all(map(self._is_done, after))
+
+        self._plan(pull, f"presses “Re-run” beside {name}", is_due, press)
 
     def go_on(self) -> None:
         """Do everything whose time has come."""
-        for remark in [one for one in self._to_come if all(map(self._is_done, one.after))]:
+        for remark in [one for one in self._to_come if one.is_due()]:
             self._to_come.remove(remark)
             self._say(remark.words)
             remark.act()
 
-    def _plan(self, pull: Pull, words: str, after: Sequence[Pull], act: Callable[[], object]) -> None:
-        self._to_come.append(Remark(f"          {self._by.login}, on “{pull.title}”: {words}", after, act))
+    def _plan(self, pull: Pull, words: str, is_due: Callable[[], bool], act: Callable[[], object]) -> None:
+        self._to_come.append(Remark(f"          {self._by.login}, on “{pull.title}”: {words}", is_due, act))
 
     def _is_done(self, pull: Pull) -> bool:
         checks = self._checks(pull)
