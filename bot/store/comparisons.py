@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from bot.core.gates import Gate
 from bot.core.report import metrics_of
@@ -63,10 +63,14 @@ def of_commit(tx: Transaction, commit_id: int) -> Sequence[Comparison]:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A commit that may be compared, as it stands: `revision` grows with everything that its checks might show."""
+    """A commit that may be compared, as it stands: `revision` grows with everything that its checks might show.
+
+    `beside` does so with everything that may become of the commits that it stands beside.
+    """
 
     commit_id: int
     revision: int
+    beside: int = 0
 
 
 def candidates(tx: Transaction, since: int) -> list[Candidate]:
@@ -75,7 +79,11 @@ def candidates(tx: Transaction, since: int) -> list[Candidate]:
     asked = select(Comparison.commit_id)
     query = select(Commit.id, Commit.revision).join(Repository, Commit.repository_id == Repository.id)
     query = query.where(Commit.created_at >= since, Commit.id.in_(heads) | Commit.id.in_(asked), *can_be_told())
-    return [Candidate(number, revision) for number, revision in tx.execute(query.order_by(Commit.id))]
+    references = select(Comparison.commit_id, func.sum(Commit.revision)).where(Comparison.made_at >= since)
+    references = references.join(Commit, Comparison.reference_id == Commit.id).group_by(Comparison.commit_id)
+    beside = dict(tx.execute(references).all())
+    found = tx.execute(query.order_by(Commit.id))
+    return [Candidate(number, revision, beside.get(number, 0)) for number, revision in found]
 
 
 def bases(tx: Transaction, commit_id: int) -> list[tuple[str, str]]:
@@ -86,6 +94,23 @@ def bases(tx: Transaction, commit_id: int) -> list[tuple[str, str]]:
 
 def finished(tx: Transaction, commit_id: int) -> dict[Place, Attempt]:
     """Return the newest attempts that ended well and were read, if everything of the commit has ended; else nothing."""
+    newest = dict(_attempts(tx, commit_id))
+    if any(attempt.state not in _FINAL or attempt.retry_at is not None for attempt in newest.values()):
+        return {}
+    return {place: attempt for place, attempt in newest.items() if _is_well(attempt)}
+
+
+def ended_well(tx: Transaction, commit_id: int) -> dict[Place, Attempt]:
+    """Return the newest attempts that ended well and were read, whatever else of the commit runs, or runs again."""
+    return {place: attempt for place, attempt in _attempts(tx, commit_id) if _is_well(attempt)}
+
+
+def _is_well(attempt: Attempt) -> bool:
+    return attempt.state == State.STOPPED and attempt.metrics_read_at is not None
+
+
+def _attempts(tx: Transaction, commit_id: int) -> Iterator[tuple[Place, Attempt]]:
+    """Yield the attempts of a commit, the newest last."""
     query = (
         select(Run.workflow, Experiment.step, Experiment.variant, Attempt)
         .join(Experiment, Attempt.experiment_id == Experiment.id)
@@ -93,14 +118,7 @@ def finished(tx: Transaction, commit_id: int) -> dict[Place, Attempt]:
         .where(Run.commit_id == commit_id)
         .order_by(Attempt.number)
     )
-    newest = {(row[0], row[1], row[2]): row[3] for row in tx.execute(query)}
-    if any(attempt.state not in _FINAL or attempt.retry_at is not None for attempt in newest.values()):
-        return {}
-    return {
-        place: attempt
-        for place, attempt in newest.items()
-        if attempt.state == State.STOPPED and attempt.metrics_read_at is not None
-    }
+    return (((row[0], row[1], row[2]), row[3]) for row in tx.execute(query))
 
 
 def is_under_way(tx: Transaction, commit_id: int) -> bool:
@@ -168,7 +186,7 @@ def _references(
     tx: Transaction, reference: Commit, own: Mapping[Place, tuple[Gate, ...]], known: Known
 ) -> dict[Place, ReferenceFacts]:
     found = {}
-    for place, attempt in finished(tx, reference.id).items():
+    for place, attempt in ended_well(tx, reference.id).items():
         if (gates := own.get(place)) is not None:
             key = (attempt.backend_id, attempt.metrics_read_at, gates)
             found[place] = known.get(key, lambda attempt=attempt, gates=gates: _reference(tx, attempt, gates))  # type: ignore[misc]

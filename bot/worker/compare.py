@@ -37,8 +37,9 @@ class Compare:
     def __init__(self, database: Database, clock: Clock, forge: Forge, pictures: PictureStore) -> None:
         self._database, self._clock, self._forge, self._pictures = database, clock, forge, pictures
         self._next = 0
-        self._seen: dict[int, tuple[int, int]] = {}
-        """The revision that each commit had when it was last looked at, and when to look again all the same."""
+        self._seen: dict[int, tuple[int, int, int]] = {}
+        """The revisions that each commit, and those beside it, had when it was last looked at, and when to look again
+        all the same."""
         self._parted: dict[tuple[int, str, str], str | None] = {}
         self._each = Each(clock)
 
@@ -55,8 +56,8 @@ class Compare:
         return False
 
     def _is_due(self, one: Candidate, now: int) -> bool:
-        revision, again = self._seen.get(one.commit_id, (-1, 0))
-        return one.revision != revision or (0 < again <= now)
+        revision, beside, again = self._seen.get(one.commit_id, (-1, -1, 0))
+        return (one.revision, one.beside) != (revision, beside) or (0 < again <= now)
 
     def _look(self, one: Candidate) -> None:
         now = self._clock.now()
@@ -74,11 +75,11 @@ class Compare:
                 how, reference, is_settled = ASKED, row.reference_id, True
             else:
                 how, reference, is_settled = self._find(repository, commit, label, bases.get(label, ""))
-            is_waiting = is_waiting or not is_settled or self._is_under_way(reference)
+            is_waiting = is_waiting or not is_settled
             written += self._compare(commit, label, how, reference, ours)
         looks_again = is_waiting and now - commit.created_at < _PATIENCE
         # Its own news it knows; what else became news meanwhile, while GitHub was asked, is looked at once more.
-        self._seen[commit.id] = commit.revision + written, now + _AGAIN if looks_again else 0
+        self._seen[commit.id] = commit.revision + written, one.beside, now + _AGAIN if looks_again else 0
 
     def _find(self, repository: Repository, commit: Commit, branch: str, base_sha: str) -> tuple[str, int | None, bool]:
         """Return how the commit was found that this one is put beside, its row, and whether it will stay that one.
@@ -89,18 +90,11 @@ class Compare:
         with self._database.read() as tx:
             is_other = parts_at != commit.sha
             base = commits.find(tx, repository.github_id, parts_at) if parts_at and is_other else None
-            if base is not None and comparisons.finished(tx, base.id):
+            if base is not None and comparisons.ended_well(tx, base.id):
                 return BASE, base.id, True
             newest = comparisons.newest_on(tx, repository, branch, besides=commit.id)
             is_settled = newest is not None and (base is None or not comparisons.is_under_way(tx, base.id))
         return NEWEST, None if newest is None else newest.id, is_settled
-
-    def _is_under_way(self, commit_id: int | None) -> bool:
-        """Tell whether more may come of a commit that is compared with."""
-        if commit_id is None:
-            return False
-        with self._database.read() as tx:
-            return comparisons.is_under_way(tx, commit_id)
 
     def _parts_at(self, repository: Repository, base: str, head: str) -> str | None:
         """Return where two commits part. It never changes, so GitHub is asked once."""
@@ -115,7 +109,7 @@ class Compare:
     ) -> bool:
         """Write down what is new of a comparison; tell whether anything was."""
         with self._database.read() as tx:
-            theirs = {} if reference_id is None else comparisons.finished(tx, reference_id)
+            theirs = {} if reference_id is None else comparisons.ended_well(tx, reference_id)
             row = next((one for one in comparisons.of_commit(tx, commit.id) if one.label == label), None)
         both = {place: (ours[place], theirs[place]) for place in ours if place in theirs}
         reason = "" if both else _why_not(how, reference_id)

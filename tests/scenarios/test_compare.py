@@ -117,6 +117,27 @@ def test_what_was_named_while_it_still_ran_is_waited_for_too(road: Road, backend
     assert "| train / fit `tensorflow:loss` | 0.45 | 0.30 | ▲ 0.15 worse |" in sticky(pull)
 
 
+def test_what_stands_beside_it_may_be_run_again(road: Road, backend: ScriptedBackend) -> None:
+    """Its figures stay as they were until it has new ones."""
+    repository, base = road.repository()
+    road.settle()
+    trains(road, backend, 0.9, 0.48)
+    _, pull = change(road, repository)
+    trains(road, backend, 0.9, 0.45)
+    road.wait(35)
+    road.hub.rerequest_check_run(repository, road.hub.check(repository, base, "train / fit"))
+    road.wait(15)
+    again = backend.submissions[-1]
+    assert again.endswith("-2")
+    says(road, pull, "/experiment status")
+    road.wait(70)
+    assert "| `tensorflow:loss` | 0.45 | 0.48 | ▼ 0.03 better |" in sticky(pull)
+
+    trains(road, backend, 0.9, 0.30)
+    road.wait(70)
+    assert "| `tensorflow:loss` | 0.45 | 0.30 | ▲ 0.15 worse |" in sticky(pull)
+
+
 def test_parameters_that_differ_are_listed(road: Road, backend: ScriptedBackend) -> None:
     repository, _ = road.repository()
     road.settle()
