@@ -71,8 +71,8 @@ class Compare:
         is_waiting, written = False, 0
         for label in labels if ours else ():
             row = rows.get(label)
-            if row is not None and row.how == ASKED:
-                how, reference, is_settled = ASKED, row.reference_id, True
+            if row is not None and _is_kept(row, commit, now):
+                how, reference, is_settled = row.how, row.reference_id, True
             else:
                 how, reference, is_settled = self._find(repository, commit, label, bases.get(label, ""))
             is_waiting = is_waiting or not is_settled
@@ -134,6 +134,17 @@ class Compare:
             series = [one for place, pair in both.items() for one in _curves(tx, place, pair, label, len(both) > 1)]
             rules = [gate for mine, _ in both.values() for gate in gates_of(tx.get_one(Experiment, mine.experiment_id))]
         return self._pictures.draw(f"{commit.sha[:7]} and {label}", series[: 2 * _MOST * len(both)], rules)
+
+
+def _is_kept(row: Comparison, commit: Commit, now: int) -> bool:
+    """Tell whether a commit stays beside what it was put beside.
+
+    What somebody named does, and so does the commit where it parts from its base: a new worker need not ask GitHub of
+    each pull request again. What stood in for that one may be replaced as long as it is waited for.
+    """
+    if row.how == ASKED:
+        return True
+    return row.reference_id is not None and (row.how == BASE or now - commit.created_at > _PATIENCE)
 
 
 def _curves(

@@ -225,4 +225,6 @@ def test_a_settled_comparison_costs_nothing(road: Road, backend: ScriptedBackend
     asked = road.hub.requests.count("GET", "/repos/{owner}/{repo}/compare/{basehead}")
     for _ in range(20):
         road.wait(60)
+    road.restart_worker(road.database)
+    road.wait(60)
     assert road.hub.requests.count("GET", "/repos/{owner}/{repo}/compare/{basehead}") == asked == 1
