@@ -18,7 +18,7 @@ demo: $(VENV)/.demo-installed
 
 # --- for developers ------------------------------------------------------------------------------------------
 
-# By stages, each with a budget on two cores: check 1 minute, unit 1, service 8, long 2. The last one keeps to its
+# By stages, on two cores: check 1 minute, unit 1, service 20 to 30, long 2 to 5. The last one keeps to its
 # budget by itself: what it has no time for is told as skipped, with the reason.
 test: check unit service
 	$(MAKE) long BUDGET=120
