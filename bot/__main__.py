@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot import __version__, envfile, logs, settings
+from bot import __version__, config_file, envfile, logs, settings
 from bot.clock import Clock, SystemClock
 from bot.core import config
 from bot.inbox.options import of_replay, of_simulate
@@ -298,10 +298,10 @@ def _check_config(options: argparse.Namespace) -> int:
         return _complain(f"no {' or '.join(config.CONFIG_PATHS)} of ours in {place.absolute()}")
     root = _root_of(path)
     try:
-        data = _read(root, path.absolute().relative_to(root))
+        data = config_file.read(root, path.absolute().relative_to(root))
     except LookupError as error:
         return _complain(f"{path} cannot be read: {error}")
-    loaded = config.load(data, str(path), lambda name: _read(root, Path(name)))
+    loaded = config.load(data, str(path), lambda name: config_file.read(root, Path(name)))
     print(config.render_terminal(loaded, data.decode(errors="replace")))
     return 0 if loaded.config is not None else 1
 
@@ -313,36 +313,13 @@ def _config_file(path: Path) -> Path | None:
     ours, in_root = (path / name for name in config.CONFIG_PATHS)
     if os.path.lexists(ours):
         return ours
-    return in_root if in_root.is_file() and config.is_ours(_start_of(in_root)) else None
+    return in_root if in_root.is_file() and config.is_ours(config_file.start_of(in_root)) else None
 
 
 def _root_of(path: Path) -> Path:
     """Return the absolute directory that a config's other files are counted from."""
     directory = path.absolute().parent
     return directory.parent if directory.name == ".ps_project" else directory
-
-
-def _read(root: Path, name: Path) -> bytes:
-    """Read a file below `root` as the bot would at a commit: no link on the way, nothing but regular files.
-
-    A config can name nothing above `root`: `..` and absolute paths are mistakes in it. Raises LookupError with the
-    reason.
-    """
-    path = root / name
-    if any((root / part).is_symlink() for part in (name, *name.parents[:-1])):
-        raise LookupError("it is a link, or lies behind one; the bot reads regular files only")
-    if path.exists() and not path.is_file():
-        raise LookupError("it is no regular file")
-    try:
-        return _start_of(path)
-    except OSError as error:
-        raise LookupError(error.strerror) from None
-
-
-def _start_of(path: Path) -> bytes:
-    """Return a file, or as much of one as shows that it is too large."""
-    with path.open("rb") as file:
-        return file.read(config.MAX_BYTES + 1)
 
 
 def _config_schema(_options: argparse.Namespace) -> int:

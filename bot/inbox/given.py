@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from bot.config_file import start_of
 from bot.core import config, events
-from bot.core.config import MAX_BYTES
 from bot.core.permission import Permission
 from bot.forge.git import CommitInfo
 from bot.forge.repo import Repo
@@ -62,7 +62,7 @@ def _found(path: Path) -> Found:
     root = path.absolute().parent
     root = root.parent if root.name == ".ps_project" else root
     try:
-        data = _start_of(path)
+        data = start_of(path)
     except OSError as error:
         raise CannotRun(f"{path} cannot be read: {error.strerror}") from None
     return Found(str(path), config.load(data, str(path), lambda name: _named(root / name)))
@@ -70,11 +70,6 @@ def _found(path: Path) -> Found:
 
 def _named(path: Path) -> bytes:
     try:
-        return _start_of(path)
+        return start_of(path)
     except OSError as error:
         raise LookupError(error.strerror) from None
-
-
-def _start_of(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(MAX_BYTES + 1)
