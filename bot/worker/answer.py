@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bot.clock import HOUR, MINUTE, SECOND, Clock
 from bot.core.commands import Verb
 from bot.core.permission import Permission
-from bot.forge.client import Forge, Repo
+from bot.forge.client import Forge
 from bot.forge.errors import ForgeError, Refused
 from bot.forge.git import GitError
 from bot.store import commits, requests
@@ -19,6 +19,7 @@ from bot.store.schema import Repository, Request
 from bot.worker.conversation import Conversation
 from bot.worker.each import Each
 from bot.worker.reply import Declined, Reply
+from bot.worker.repo import repo_of
 
 _AT_ONCE = 20
 _TRIES = 8
@@ -88,7 +89,7 @@ class Answer:
         if request.source == requests.TERMINAL:
             return
         needed = self._needed(request, repository)
-        where = Repo(repository.installation_id, repository.owner, repository.name)
+        where = repo_of(repository)
         has = self._forge.permission_of(where, request.sender)
         if not has.covers(needed):
             raise Declined(f"{_WANTING} {needed}, and `{request.sender}` has {has}", request.sha)

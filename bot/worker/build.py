@@ -23,6 +23,7 @@ from bot.store.database import Database, Transaction
 from bot.store.schema import Attempt, Commit, Experiment, Pull, Repository, Run
 from bot.worker.builds import Build
 from bot.worker.configs import Found, Opening, OpenRepository, Tip
+from bot.worker.repo import repo_of
 from bot.worker.workload import Workload
 
 _WHY_HELD = {
@@ -286,7 +287,7 @@ class Builder:
         if not build.author or build.author.endswith("[bot]"):
             return False
         repository = build.repository
-        where = Repo(repository.installation_id, repository.owner, repository.name)
+        where = repo_of(repository)
         return self._roles.permission_of(where, build.author).covers(Permission.WRITE)
 
     def _would_run(self, decision: Decision, limits: Limits) -> Iterator[dict[str, Any]]:

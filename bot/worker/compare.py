@@ -10,7 +10,7 @@ from bot.clock import DAY, MINUTE, SECOND, Clock
 from bot.core.report.comparison import Place
 from bot.core.report.views import digest
 from bot.core.series import Series, Source
-from bot.forge.client import Forge, Repo
+from bot.forge.client import Forge
 from bot.metrics.pictures import PictureStore
 from bot.store import commits, comparisons
 from bot.store.comparisons import ASKED, BASE, NEWEST, Candidate
@@ -18,6 +18,7 @@ from bot.store.database import Database, Transaction
 from bot.store.schema import Attempt, Commit, Comparison, Experiment, Repository
 from bot.store.verdicts import gates_of
 from bot.worker.each import Each
+from bot.worker.repo import repo_of
 
 _EVERY = 2 * SECOND
 _AGAIN = 1 * MINUTE
@@ -100,7 +101,7 @@ class Compare:
         """Return where two commits part. It never changes, so GitHub is asked once."""
         key = (repository.github_id, base, head)
         if key not in self._parted:
-            where = Repo(repository.installation_id, repository.owner, repository.name)
+            where = repo_of(repository)
             self._parted[key] = self._forge.merge_base(where, base, head)
         return self._parted[key]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from bot.clock import MINUTE, Clock
 from bot.core import events
 from bot.core.commands import Verb
-from bot.forge.client import Forge, Repo
+from bot.forge.client import Forge
 from bot.store import checks, commits, runs, targets
 from bot.store.asking import Asking, reasons
 from bot.store.comparisons import compare_with
@@ -16,6 +16,7 @@ from bot.worker import at_ref, builds
 from bot.worker.build import Builder, Decision, Nothing
 from bot.worker.builds import Asked, Build
 from bot.worker.reply import Declined, Reply
+from bot.worker.repo import repo_of
 
 _AFTER = 2 * MINUTE
 """What began so much later than a comment was written, its author cannot have meant. Clocks may differ."""
@@ -199,7 +200,7 @@ class Conversation:
     def compare(self, request: Request, repository: Repository) -> Reply:
         """Show the metrics of a commit beside those of another."""
         sha = request.sha or self._place(request, repository).sha
-        where = _repo(repository)
+        where = repo_of(repository)
         with self._database.read() as tx:
             commit = commits.find(tx, repository.github_id, sha)
             why = [] if commit is None else reasons(tx, commit, repository)
@@ -236,7 +237,7 @@ class Conversation:
 
     def _place(self, request: Request, repository: Repository) -> Build:
         """Return the commit that a request is about, as GitHub shows it now."""
-        where, event = _repo(repository), _event(repository)
+        where, event = repo_of(repository), _event(repository)
         if request.number:
             pull = self._forge.get_pull(where, request.number)
             if not pull.is_open:
@@ -264,10 +265,10 @@ class Conversation:
             number = commits.pull_at(tx, repository.id, request.sha)
         if number is not None:
             return self._still(
-                builds.of_pull(_event(repository), self._forge.get_pull(_repo(repository), number)), request
+                builds.of_pull(_event(repository), self._forge.get_pull(repo_of(repository), number)), request
             )
         for branch in (repository.default_branch, *self._branches(request, repository)):
-            if self._forge.branch_head(_repo(repository), branch) == request.sha:
+            if self._forge.branch_head(repo_of(repository), branch) == request.sha:
                 build = builds.of_branch(_event(repository), branch, request.sha)
                 return builds.as_push(build)
         raise Declined("no branch and no pull request is at this commit any more", request.sha)
@@ -303,10 +304,6 @@ def _event(repository: Repository) -> events.Repository:
         repository.default_branch,
         repository.installation_id,
     )
-
-
-def _repo(repository: Repository) -> Repo:
-    return Repo(repository.installation_id, repository.owner, repository.name)
 
 
 def _counted(count: int) -> str:

@@ -15,6 +15,7 @@ from bot.store import reconciling
 from bot.store.database import Database
 from bot.store.reconciling import ToldCheck, ToldComment
 from bot.store.schema import Commit, Repository
+from bot.worker.repo import repo_of
 
 _EVERY = 2 * SECOND
 _log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class Reconcile:
         if not told:
             return
         try:
-            shown = self._forge.checks_on(_repo(repository), commit.sha)
+            shown = self._forge.checks_on(repo_of(repository), commit.sha)
         except ForgeError as trouble:
             _log.info("the checks of %s cannot be looked at: %s", commit.sha[:7], trouble)
             return
@@ -70,7 +71,7 @@ class Reconcile:
     def _look_at_comment(self, comment: ToldComment) -> None:
         with self._database.write() as tx:
             reconciling.looked_at_comment(tx, comment.id, self._clock.now())
-        repo = _repo(comment.repository)
+        repo = repo_of(comment.repository)
         try:
             made = self._forge.comments_on(repo, comment.number)
             # Whoever edited it may have taken the marker away.
@@ -109,7 +110,3 @@ def is_something_else(told: ToldCheck, shown: ShownCheck) -> bool:
 def _same(shown: str, told: str) -> bool:
     """Tell whether two bodies are one text: GitHub keeps line ends and edges in its own way."""
     return shown.replace("\r\n", "\n").strip() == told.replace("\r\n", "\n").strip()
-
-
-def _repo(repository: Repository) -> Repo:
-    return Repo(repository.installation_id, repository.owner, repository.name)

@@ -19,6 +19,7 @@ from bot.forge.shown import Installed
 from bot.store import commits, deliveries, installations
 from bot.store.database import Database
 from bot.store.schema import Installation, Repository
+from bot.worker.repo import repo_of
 
 _EVERY, _EVERY_POLL = 10 * MINUTE, 1 * MINUTE
 _SETTLED = 1 * MINUTE
@@ -84,7 +85,7 @@ class Scan:
     # What a repository shows
 
     def _look_at(self, repository: Repository, now: int) -> None:
-        repo = Repo(repository.installation_id, repository.owner, repository.name)
+        repo = repo_of(repository)
         standing = self._forge.standing(repo)
         if standing.github_id != repository.github_id:
             return  # the name is another one's by now; an event tells where ours went

@@ -24,6 +24,7 @@ from bot.store import checks, requests
 from bot.store.checks import DueCheck, DueComment
 from bot.store.database import Database
 from bot.store.schema import Check, Comment, Repository, Request
+from bot.worker.repo import repo_of
 
 _PROGRESS_EVERY = 1 * MINUTE
 _COMMENT_EVERY = 30 * SECOND
@@ -168,7 +169,7 @@ class Teller:
             pending = checks.get(tx, due.id)
             if pending.check.is_final and not pending.check.told_final:
                 checks.change(tx, due.id, told_final=True)
-        check, repo, sha = pending.check, _repo(pending.repository), pending.commit.sha
+        check, repo, sha = pending.check, repo_of(pending.repository), pending.commit.sha
         view = CheckView.from_json(check.desired)
         write = to_wire(view) if check.refused is None else bare(view, check.refused)
         github_id, annotations = check.github_id, len(write.annotations)
@@ -233,7 +234,7 @@ class Teller:
     def _send_comment(self, due: DueComment) -> None:
         with self._database.read() as tx:
             pending = checks.get_comment(tx, due.id)
-        comment, repo = pending.comment, _repo(pending.repository)
+        comment, repo = pending.comment, repo_of(pending.repository)
         github_id = comment.github_id
         if github_id is None and comment.sending_at is not None:
             github_id = self._forge.find_comment(repo, comment.number, MARKER)
@@ -266,7 +267,7 @@ class Teller:
 
         def send() -> None:
             number, comment = request.number, request.comment_id or 0
-            self._forge.react(_repo(repository), number, comment, request.reaction or "eyes")
+            self._forge.react(repo_of(repository), number, comment, request.reaction or "eyes")
             done()
 
         def postpone(until: int) -> None:
@@ -280,10 +281,6 @@ class Teller:
 def _answered_by(sending_at: int | None) -> int:
     """Return when a creation that had no answer can be looked for; 0 when there is none."""
     return 0 if sending_at is None else sending_at + _ON_ITS_WAY
-
-
-def _repo(repository: Repository) -> Repo:
-    return Repo(repository.installation_id, repository.owner, repository.name)
 
 
 def to_wire(view: CheckView) -> CheckWrite:
