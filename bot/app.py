@@ -28,6 +28,7 @@ from bot.settings import Settings
 from bot.storage.kept import KeptFiles
 from bot.store.database import Database
 from bot.store.secrets import StoredSecrets
+from bot.store.windows import Windows
 from bot.vault import Vault
 from bot.web.server import create_web
 from bot.worker.answer import Answer
@@ -133,7 +134,7 @@ class App:
     def deciding(self) -> Deciding:
         """Return what decides of events."""
         settings, database, clock, backend = self.settings, self.database, self.clock, self.backend
-        pacer = Pacer(clock)
+        pacer = Pacer(clock, windows=Windows(database, clock))
         credentials = make_credentials(settings, clock, pacer)
         git = GitCache(settings.data_dir / "git", settings.web_url)
         workload = Workload(

@@ -4,13 +4,14 @@ GitHub asks for a second between writes, allows 80 content-creating requests a m
 and may change all of that without notice (docs: "Rate limits for the REST API"). We keep to one a second, 70 a minute,
 450 an hour (docs/decisions/0020-forge.md).
 
-All is in memory: after a restart the caps start afresh, and GitHub's own word (`limited`) is what protects it then.
+The caps are in memory and start afresh with a process. GitHub's own word (`limited`) is kept beyond it, in `Windows`.
 """
 
 import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from bot.clock import Clock
 
@@ -25,6 +26,25 @@ _HOUR = 3600.0
 _FIRST_BACKOFF = 60.0
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
+_LONGEST_WINDOW = 86_400.0
+"""A machine whose clock was put back must not keep silent until it has come there again."""
+
+
+class Windows(Protocol):
+    """Where it is kept for how long (seconds) a line must keep silent, so that the next process knows it as well."""
+
+    def left(self, installation: int, /) -> float: ...
+    def keep(self, installation: int, seconds: float, /) -> None: ...
+
+
+class _Unkept:
+    """For whoever asks a few things and ends: no window outlives it."""
+
+    def left(self, _installation: int, /) -> float:
+        return 0.0
+
+    def keep(self, _installation: int, _seconds: float, /) -> None:
+        pass
 
 
 @dataclass
@@ -41,8 +61,8 @@ class _Line:
 class Pacer:
     """Says when. Never waits itself, and what one installation does never slows another. Any thread may call it."""
 
-    def __init__(self, clock: Clock, caps: Sequence[tuple[int, float]] = CAPS) -> None:
-        self._clock, self._caps = clock, caps
+    def __init__(self, clock: Clock, caps: Sequence[tuple[int, float]] = CAPS, windows: Windows | None = None) -> None:
+        self._clock, self._caps, self._windows = clock, caps, windows or _Unkept()
         self._lines: dict[int, _Line] = {}
         self._lock = threading.Lock()
 
@@ -87,7 +107,9 @@ class Pacer:
             chosen = after or min(_FIRST_BACKOFF * 2**line.limits, _HOUR)
             line.limits = min(line.limits + 1, 10)
             line.closed_until = max(line.closed_until, now + chosen)
-            return line.closed_until - now
+            left = line.closed_until - now
+            self._windows.keep(installation, left)
+            return left
 
     def failed(self, installation: int, *, at_least: float = 0.0) -> float:
         """Pause after a failure of GitHub's or of the network: 1 s, doubled each time, ≤ 60 s. Returns the seconds."""
@@ -99,7 +121,11 @@ class Pacer:
             return line.paused_until - now
 
     def _line(self, installation: int) -> _Line:
-        return self._lines.setdefault(installation, _Line())
+        line = self._lines.get(installation)
+        if line is None:
+            left = min(self._windows.left(installation), _LONGEST_WINDOW)
+            line = self._lines[installation] = _Line(closed_until=self._clock.monotonic() + left if left else 0.0)
+        return line
 
 
 def _room(line: _Line, count: int, seconds: float) -> float:

@@ -567,7 +567,7 @@ class MissingDelivery(Base):
 
 
 class Mark(Base):
-    """How far something has come that goes over GitHub's lists."""
+    """What a process leaves for the next one: how far GitHub's lists are read, until when GitHub wants silence."""
 
     __tablename__ = "marks"
 

@@ -87,6 +87,40 @@ def test_a_shorter_limit_never_shortens_a_longer_one() -> None:
     assert pacer.limited(OURS, after=5) == 900
 
 
+class Kept:
+    """What one process leaves for the next."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock, self._until = clock, dict[int, float]()
+
+    def left(self, installation: int) -> float:
+        return self._until.get(installation, 0.0) - self._clock.now() / 1e6
+
+    def keep(self, installation: int, seconds: float) -> None:
+        self._until[installation] = self._clock.now() / 1e6 + seconds
+
+
+def test_the_next_process_obeys_what_the_one_before_was_told() -> None:
+    clock = ManualClock()
+    windows = Kept(clock)
+    Pacer(clock, windows=windows).limited(OURS, after=90)
+    clock.advance(60)
+
+    pacer = Pacer(clock, windows=windows)
+    assert 29.9 < pacer.closed_for(OURS) < 30.1
+    assert pacer.closed_for(THEIRS) == 0
+    clock.advance(30.1)
+    assert pacer.closed_for(OURS) == 0
+
+
+def test_a_clock_that_was_put_back_silences_nobody_for_longer_than_a_day() -> None:
+    clock = ManualClock()
+    windows = Kept(clock)
+    windows.keep(OURS, 365 * 86_400)
+
+    assert Pacer(clock, windows=windows).closed_for(OURS) == 86_400
+
+
 def test_a_limit_without_a_time_doubles_from_a_minute_until_github_answers_again() -> None:
     clock = ManualClock()
     pacer, closed = Pacer(clock), []

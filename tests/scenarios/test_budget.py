@@ -8,6 +8,7 @@ from tensorboardX import SummaryWriter
 from bot.clock import SECOND
 from bot.devhub import Repository
 from bot.store import checks
+from bot.store.database import Database
 from tests.scenarios.road import Road
 from tests.scenarios.scripted import ScriptedBackend
 
@@ -145,6 +146,29 @@ def test_a_secondary_limit_is_waited_out_and_no_longer(road: Road, backend: Scri
     assert road.shown(repository, sha)["train / fit"] == ("queued", None)
     obeyed(road)
     assert first_told(road, repository, sha) - began <= (wait + 2) * SECOND
+
+
+@pytest.mark.parametrize("line", ["acme", "app"])
+def test_a_worker_that_is_killed_in_a_window_asks_nothing_when_it_is_back(
+    road: Road, backend: ScriptedBackend, line: str
+) -> None:
+    repository, sha = road.repository()
+    road.settle()
+    if line == "app":
+        road.clock.advance(3_600)  # a new token is needed
+    road.hub.limit(line, retry_after=600)
+    backend.succeed(backend.submissions[0])
+    road.wait(2)
+    refused = [request for request in road.hub.requests if request.status in (403, 429)]
+    assert len(refused) == 1
+
+    for _ in range(6):
+        road.restart_worker(Database(road.settings.database_url))
+        road.wait(90)
+    assert [request for request in road.hub.requests if request.status in (403, 429)] == refused
+    road.wait(120)
+    assert road.shown(repository, sha)["train / fit"] == ("completed", "success")
+    obeyed(road)
 
 
 def test_an_hour_that_is_used_up_is_waited_for_to_its_reset(road: Road, backend: ScriptedBackend) -> None:
