@@ -8,7 +8,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-SHUT_OUT = frozenset({403, 404, 410, 451})
+_SHUT_OUT = frozenset({403, 404, 410, 451})
 """What GitHub answers to whom it does not let in: for good, or while the App is suspended or lacks a permission."""
 _LONGEST_REASON = 400
 _LONGEST_WAIT = 86_400.0
@@ -16,7 +16,14 @@ _LONGEST_WAIT = 86_400.0
 
 
 class ForgeError(Exception):
-    """Something GitHub did not do for us. The message is a sentence without secrets, fit for logs and people."""
+    """Something GitHub did not do for us. The message is a sentence without secrets, fit for logs and people.
+
+    `is_retryable` says that the same may go well later. Who `is_shut_out` may be let in again, and nobody knows when:
+    what has to be done waits for that, but a person who asked is told before long.
+    """
+
+    is_retryable = False
+    is_shut_out = False
 
 
 class Retry(ForgeError):
@@ -25,6 +32,8 @@ class Retry(ForgeError):
     `maybe_written` is True when a POST may have been taken although no good answer came (probot/probot#921: one comment
     made four times): look it up before posting again. A PATCH may simply be repeated, unless it adds annotations.
     """
+
+    is_retryable = True
 
     def __init__(self, reason: str, after: float = 0.0, *, maybe_written: bool = False) -> None:
         super().__init__(reason)
@@ -53,6 +62,7 @@ class Refused(ForgeError):
     def __init__(self, reason: str, status: int | None = None) -> None:
         super().__init__(reason)
         self.status = status
+        self.is_shut_out = status in _SHUT_OUT
 
 
 def from_answer(status: int, headers: Mapping[str, Any], data: Any, now: int, *, is_post: bool) -> ForgeError:

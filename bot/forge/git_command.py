@@ -59,7 +59,12 @@ _CONFIG = {
 
 
 class GitError(Exception):
-    """git could not do it. The message is a sentence without secrets; `is_retryable` says whether later may differ."""
+    """git could not do it. The message is a sentence without secrets.
+
+    `is_retryable` and `is_shut_out` mean what they mean of a `ForgeError`.
+    """
+
+    is_shut_out = False
 
     def __init__(self, message: str, is_retryable: bool = False) -> None:
         super().__init__(message)
@@ -75,6 +80,8 @@ class CommitAbsent(GitError):
 
 class Denied(GitError):
     """The server does not let us in: the credential is dead, or the repository is none of ours."""
+
+    is_shut_out = True
 
 
 class CodeTooLarge(GitError):

@@ -6,7 +6,7 @@ from sqlalchemy import delete, func, or_, select, update
 
 from bot.core.commands import Verb
 from bot.store.database import Transaction
-from bot.store.schema import Repository, Request
+from bot.store.schema import Installation, Repository, Request
 
 WAITING, DONE, REFUSED = "waiting", "done", "refused"
 TERMINAL = "terminal"
@@ -40,9 +40,16 @@ def is_repeated(tx: Transaction, request: Request, since: int) -> bool:
 
 
 def waiting(tx: Transaction, now: int, limit: int) -> Sequence[tuple[Request, Repository]]:
-    """Return the oldest requests that are to be looked at now, each with its repository."""
+    """Return the oldest requests that are to be looked at now, each with its repository.
+
+    Where the App is suspended nothing can be answered: they wait for its return.
+    """
+    suspended = select(Installation.github_id).where(
+        Installation.suspended_at.is_not(None), Installation.removed_at.is_(None)
+    )
     query = select(Request, Repository).join(Repository, Request.repository_id == Repository.id)
-    query = query.where(Request.state == WAITING, Request.not_before <= now).order_by(Request.id).limit(limit)
+    query = query.where(Request.state == WAITING, Request.not_before <= now)
+    query = query.where(Repository.installation_id.not_in(suspended)).order_by(Request.id).limit(limit)
     return [(request, repository) for request, repository in tx.execute(query)]
 
 

@@ -11,7 +11,7 @@ from bot.clock import HOUR, MINUTE, SECOND, Clock
 from bot.core.commands import Verb
 from bot.core.permission import Permission
 from bot.forge.client import Forge
-from bot.forge.errors import ForgeError, Refused
+from bot.forge.errors import ForgeError
 from bot.forge.git import GitError
 from bot.store import commits, requests
 from bot.store.database import Busy, Database
@@ -23,7 +23,8 @@ from bot.worker.repo import repo_of
 
 _AT_ONCE = 20
 _TRIES = 8
-_LONGEST_WAIT, _PATIENCE = 5 * MINUTE, 6 * HOUR
+_LONGEST_WAIT, _PATIENCE, _PATIENCE_SHUT_OUT = 5 * MINUTE, 6 * HOUR, 10 * MINUTE
+"""How long to wait between two looks, and how long in all: whoever asked must hear before long what keeps us."""
 _WANTING, _TOLD_ENOUGH = "that needs the role", 10
 """How a refusal for want of a role begins, and how many of them somebody is told within an hour."""
 _log = logging.getLogger(__name__)
@@ -69,8 +70,8 @@ class Answer:
         except Declined as declined:
             self._conclude(place, requests.REFUSED, Reply(str(declined), declined.sha))
         except (GitError, ForgeError) as error:
-            is_final = isinstance(error, Refused) or (isinstance(error, GitError) and not error.is_retryable)
-            self._stumbled(place, str(error), is_final=is_final)
+            is_late = self._clock.now() - request.created_at >= _patience(error)
+            self._stumbled(place, str(error), is_final=is_late)
         except Busy:
             raise  # no word against the request: it is looked at again, from its beginning
         except Exception as error:
@@ -134,10 +135,17 @@ class Answer:
     def _stumbled(self, place: _Place, why: str, *, is_final: bool) -> None:
         """Look at it again later, unless that is useless."""
         request = place.request
-        if is_final or self._clock.now() - request.created_at > _PATIENCE:
+        if is_final:
             self._conclude(place, requests.REFUSED, Reply(f"it could not be done: {why}", request.sha))
             return
         _log.warning("request %s waits: %s", request.id, why)
         until = self._clock.now() + min(2**request.tries * SECOND, _LONGEST_WAIT)
         with self._database.write() as tx:
             requests.postpone(tx, request, why, until)
+
+
+def _patience(trouble: GitError | ForgeError) -> int:
+    """Return how long (microseconds) a request may be old before it is refused for this trouble."""
+    if trouble.is_retryable:
+        return _PATIENCE
+    return _PATIENCE_SHUT_OUT if trouble.is_shut_out else 0

@@ -12,8 +12,8 @@ from bot.core import commands, events
 from bot.core.commands import Command, Misunderstood, Verb
 from bot.core.payloads import parse
 from bot.forge.credentials import Credentials
-from bot.forge.errors import SHUT_OUT, ForgeError, Refused
-from bot.forge.git import Denied, GitError
+from bot.forge.errors import ForgeError
+from bot.forge.git import GitError
 from bot.store import commits, deliveries, requests
 from bot.store.database import Busy, Database, Transaction
 from bot.store.schema import Delivery, Request
@@ -71,9 +71,9 @@ class Intake:
         try:
             outcome = self._handle(delivery, event)
         except (GitError, ForgeError) as error:
-            is_final = _is_useless(error)
+            may_pass = error.is_retryable or error.is_shut_out
             is_late = self._clock.now() - delivery.received_at > _PATIENCE
-            self._stumbled(delivery, str(error), is_final=is_final or is_late)
+            self._stumbled(delivery, str(error), is_final=is_late or not may_pass)
         except Busy:
             raise  # no word against the delivery: it is looked at again, from its beginning
         except Exception as error:
@@ -152,15 +152,6 @@ class Intake:
     def _is_one_click(self, tx: Transaction, request: Request, now: int) -> bool:
         """Tell whether the same button was pressed a moment before."""
         return request.source != "comment" and requests.is_repeated(tx, request, since=now - _ONE_CLICK)
-
-
-def _is_useless(error: GitError | ForgeError) -> bool:
-    """Tell whether no other try can help. Who is shut out (suspended, renamed, not yet granted) may be let in again."""
-    if isinstance(error, Denied):
-        return False
-    if isinstance(error, Refused):
-        return error.status not in SHUT_OUT
-    return isinstance(error, GitError) and not error.is_retryable
 
 
 def requests_of(delivery: Delivery, event: events.Asked) -> Iterator[Request]:

@@ -17,7 +17,7 @@ from bot.clock import HOUR, MINUTE, SECOND, Clock
 from bot.core.limits import Limits
 from bot.core.schedule import Need, Room, choose
 from bot.core.states import Observation, State
-from bot.forge.errors import ForgeError, Refused
+from bot.forge.errors import ForgeError
 from bot.forge.git import GitError, RepositoryId
 from bot.forge.submodules import PartUnavailable
 from bot.store import commits, experiments, installations, runs
@@ -270,9 +270,9 @@ def _gpus_of(spec: AttemptSpec) -> int:
 
 
 def _is_worth_another_try(error: Exception) -> bool:
-    return not isinstance(error, Refused | SecretsUnavailable) and not (
-        isinstance(error, GitError) and not error.is_retryable
-    )
+    if isinstance(error, ForgeError | GitError):
+        return error.is_retryable
+    return not isinstance(error, SecretsUnavailable)
 
 
 def _waits_for(placed: Placed) -> str:

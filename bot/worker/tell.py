@@ -19,7 +19,7 @@ from bot.core.text import MARKER, fenced
 from bot.forge.checks import Action, Annotation, CheckWrite, Conclusion, Level
 from bot.forge.checks import Status as WireStatus
 from bot.forge.client import Forge, Repo
-from bot.forge.errors import SHUT_OUT, Refused, Retry
+from bot.forge.errors import Refused, Retry
 from bot.store import checks, requests
 from bot.store.checks import DueCheck, DueComment
 from bot.store.database import Database
@@ -136,7 +136,7 @@ class Teller:
         """
         now, reason = self._clock.now(), str(refusal)
         since = now if row.refused_at is None else row.refused_at
-        is_shut_out = isinstance(refusal, Refused) and refusal.status in SHUT_OUT
+        is_shut_out = isinstance(refusal, Refused) and refusal.is_shut_out
         if is_shut_out and now - since < _PATIENCE:
             wait = min(max(_SHUT_OUT_PAUSE, now - since), _LONGEST_PAUSE)
             return {"refused_at": since, "not_before": now + wait}

@@ -156,6 +156,51 @@ def test_suspended_in_the_middle_of_a_run_and_back_again(road: Road, backend: Sc
     assert "passed" in sticky(pull) or "succeeded" in sticky(pull)
 
 
+def test_what_was_asked_right_before_a_suspension_is_done_after_it(road: Road, backend: ScriptedBackend) -> None:
+    _, _, pull = opened(road)
+    backend.fail(backend.submissions[-1])
+    road.wait(2)
+    road.hub.comment(pull, "/experiment rerun failed")
+    road.tick("intake")
+    road.hub.suspend("acme")
+    asked = len(road.hub.requests)
+    for _ in range(10):
+        road.wait(3_600)
+    assert all(request.route.startswith("/app/") for request in list(road.hub.requests)[asked:])
+
+    road.hub.unsuspend("acme")
+    road.wait(60)
+    assert backend.submissions[-1].endswith("-2"), sticky(pull)
+
+
+ROLE = r"^/repos/acme/digits/collaborators/.*/permission"
+
+
+def test_who_is_shut_out_for_a_moment_does_what_was_asked_a_moment_later(road: Road, backend: ScriptedBackend) -> None:
+    """A permission is granted anew, the word of a suspension is on its way: it is too early to refuse."""
+    _, _, pull = opened(road)
+    backend.fail(backend.submissions[-1])
+    road.wait(2)
+    road.hub.faults.fail_next("GET", ROLE, status=403, times=3)
+    says(road, pull, "/experiment rerun failed")
+    for _ in range(3):
+        road.wait(10)
+    assert backend.submissions[-1].endswith("-2"), sticky(pull)
+
+
+def test_who_stays_shut_out_is_told_before_long(road: Road, backend: ScriptedBackend) -> None:
+    _, _, pull = opened(road)
+    backend.fail(backend.submissions[-1])
+    road.wait(2)
+    road.hub.faults.fail_next("GET", ROLE, status=403, times=1_000)
+    says(road, pull, "/experiment rerun failed")
+    assert "could not be done" not in sticky(pull)
+    for _ in range(4):
+        road.wait(240)
+    assert "could not be done: GitHub answered 403" in sticky(pull)
+    assert backend.submissions[-1].endswith("-1")
+
+
 def test_uninstalled_ends_what_runs_and_installed_again_begins_anew(road: Road, backend: ScriptedBackend) -> None:
     repository, _ = road.repository()
     road.settle()
