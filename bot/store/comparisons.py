@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
+from sqlalchemy.orm import aliased
 
 from bot.core.gates import Gate
 from bot.core.report import metrics_of
@@ -74,16 +75,19 @@ class Candidate:
 
 
 def candidates(tx: Transaction, since: int) -> list[Candidate]:
-    """Return the commits that somebody may want to see beside another: heads of pull requests, and those asked for."""
-    heads = select(PullHead.commit_id)
-    asked = select(Comparison.commit_id)
-    query = select(Commit.id, Commit.revision).join(Repository, Commit.repository_id == Repository.id)
-    query = query.where(Commit.created_at >= since, Commit.id.in_(heads) | Commit.id.in_(asked), *can_be_told())
-    references = select(Comparison.commit_id, func.sum(Commit.revision)).where(Comparison.made_at >= since)
-    references = references.join(Commit, Comparison.reference_id == Commit.id).group_by(Comparison.commit_id)
-    beside = dict(tx.execute(references).all())
-    found = tx.execute(query.order_by(Commit.id))
-    return [Candidate(number, revision, beside.get(number, 0)) for number, revision in found]
+    """Return the commits that somebody may want to see beside another: heads of pull requests, and those asked for.
+
+    Of them those that came, or were compared for the last time, since then.
+    """
+    compared = exists().where(Comparison.commit_id == Commit.id)
+    is_head = exists().where(PullHead.commit_id == Commit.id)
+    is_wanted = ((Commit.created_at >= since) & (is_head | compared)) | compared.where(Comparison.made_at >= since)
+    reference = aliased(Commit)
+    beside = select(func.coalesce(func.sum(reference.revision), 0)).where(Comparison.commit_id == Commit.id)
+    beside = beside.join(Comparison, Comparison.reference_id == reference.id).correlate(Commit)
+    query = select(Commit.id, Commit.revision, beside.scalar_subquery()).where(is_wanted, *can_be_told())
+    query = query.join(Repository, Commit.repository_id == Repository.id)
+    return [Candidate(*row) for row in tx.execute(query.order_by(Commit.id))]
 
 
 def bases(tx: Transaction, commit_id: int) -> list[tuple[str, str]]:

@@ -25,7 +25,8 @@ _AGAIN = 1 * MINUTE
 """How often a commit is looked at whose base has nothing to compare with yet."""
 _PATIENCE = 1 * DAY
 """For how long after a commit."""
-_RECENT = 30 * DAY
+_YOUNG, _RECENT = 2 * DAY, 30 * DAY
+"""Up to which age commits are looked at each time, and once a minute: few change later, and there are many of them."""
 _MOST = 6
 """Panels of a picture."""
 
@@ -37,7 +38,7 @@ class Compare:
 
     def __init__(self, database: Database, clock: Clock, forge: Forge, pictures: PictureStore) -> None:
         self._database, self._clock, self._forge, self._pictures = database, clock, forge, pictures
-        self._next = 0
+        self._next = self._next_of_all = 0
         self._seen: dict[int, tuple[int, int, int]] = {}
         """The revisions that each commit, and those beside it, had when it was last looked at, and when to look again
         all the same."""
@@ -49,11 +50,14 @@ class Compare:
         if now < self._next:
             return False
         self._next = now + _EVERY
+        is_all = now >= self._next_of_all
         with self._database.read() as tx:
-            found = comparisons.candidates(tx, since=now - _RECENT)
+            found = comparisons.candidates(tx, since=now - (_RECENT if is_all else _YOUNG))
         due = [one for one in found if self._is_due(one, now)]
         self._each.do(due, lambda one: f"comparing commit {one.commit_id}", self._look)
-        self._seen = {one.commit_id: self._seen[one.commit_id] for one in found if one.commit_id in self._seen}
+        if is_all:
+            self._next_of_all = now + _AGAIN
+            self._seen = {one.commit_id: self._seen[one.commit_id] for one in found if one.commit_id in self._seen}
         return False
 
     def _is_due(self, one: Candidate, now: int) -> bool:

@@ -36,10 +36,16 @@ def change(road: Road, repository: Repository, config: str = CONFIG) -> tuple[st
     return sha, pull
 
 
-def test_every_metric_stands_beside_its_value_where_the_branches_part(road: Road, backend: ScriptedBackend) -> None:
-    repository, main = road.repository()
+def on_main(road: Road, backend: ScriptedBackend, *losses: float) -> tuple[Repository, str]:
+    """The default branch was run."""
+    repository, sha = road.repository()
     road.settle()
-    trains(road, backend, 0.9, 0.48)
+    trains(road, backend, *losses)
+    return repository, sha
+
+
+def test_every_metric_stands_beside_its_value_where_the_branches_part(road: Road, backend: ScriptedBackend) -> None:
+    repository, main = on_main(road, backend, 0.9, 0.48)
     sha, pull = change(road, repository)
     trains(road, backend, 0.9, 0.45)
     road.wait(35)
@@ -54,9 +60,7 @@ def test_every_metric_stands_beside_its_value_where_the_branches_part(road: Road
 
 
 def test_a_worse_value_says_so(road: Road, backend: ScriptedBackend) -> None:
-    repository, _ = road.repository()
-    road.settle()
-    trains(road, backend, 0.9, 0.40)
+    repository, _ = on_main(road, backend, 0.9, 0.40)
     _, pull = change(road, repository)
     trains(road, backend, 0.9, 0.45)
     road.wait(35)
@@ -66,9 +70,7 @@ def test_a_worse_value_says_so(road: Road, backend: ScriptedBackend) -> None:
 def test_where_the_branches_part_nothing_was_run_the_newest_that_finished_stands_in(
     road: Road, backend: ScriptedBackend
 ) -> None:
-    repository, first = road.repository()
-    road.settle()
-    trains(road, backend, 0.9, 0.48)
+    repository, first = on_main(road, backend, 0.9, 0.48)
     # Nobody runs what does not select the workflow; the base has moved on.
     road.hub.commit_files(repository, {"README.md": "hello"}, message="Say hello [skip ci]")
     road.settle()
@@ -84,13 +86,13 @@ def test_where_the_branches_part_nothing_was_run_the_newest_that_finished_stands
 def test_a_base_that_is_still_being_run_is_waited_for(road: Road, backend: ScriptedBackend) -> None:
     repository, _ = road.repository()
     road.settle()
-    on_main = backend.submissions[-1]
+    running = backend.submissions[-1]
     _, pull = change(road, repository)
     trains(road, backend, 0.9, 0.45)
     road.wait(35)
     assert TABLE not in sticky(pull)
 
-    backend.submissions.append(on_main)
+    backend.submissions.append(running)
     trains(road, backend, 0.9, 0.48)
     road.wait(70)
     road.wait(35)
@@ -98,9 +100,7 @@ def test_a_base_that_is_still_being_run_is_waited_for(road: Road, backend: Scrip
 
 
 def test_what_was_named_while_it_still_ran_is_waited_for_too(road: Road, backend: ScriptedBackend) -> None:
-    repository, _ = road.repository()
-    road.settle()
-    trains(road, backend, 0.9, 0.48)
+    repository, _ = on_main(road, backend, 0.9, 0.48)
     other = road.hub.commit_files(repository, {"train.py": "print(3)"}, message="Another")
     road.settle()
     running = backend.submissions[-1]
@@ -119,9 +119,7 @@ def test_what_was_named_while_it_still_ran_is_waited_for_too(road: Road, backend
 
 def test_what_stands_beside_it_may_be_run_again(road: Road, backend: ScriptedBackend) -> None:
     """Its figures stay as they were until it has new ones."""
-    repository, base = road.repository()
-    road.settle()
-    trains(road, backend, 0.9, 0.48)
+    repository, base = on_main(road, backend, 0.9, 0.48)
     _, pull = change(road, repository)
     trains(road, backend, 0.9, 0.45)
     road.wait(35)
@@ -138,10 +136,27 @@ def test_what_stands_beside_it_may_be_run_again(road: Road, backend: ScriptedBac
     assert "| `tensorflow:loss` | 0.45 | 0.30 | ▲ 0.15 worse |" in sticky(pull)
 
 
+def test_what_is_done_with_an_old_commit_is_seen_within_a_minute(road: Road, backend: ScriptedBackend) -> None:
+    repository, first = on_main(road, backend, 0.9, 0.48)
+    sha, pull = change(road, repository)
+    trains(road, backend, 0.9, 0.45)
+    for _ in range(3):
+        road.wait(86_400)
+    road.hub.rerequest_check_run(repository, road.hub.check(repository, sha, "train / fit"))
+    road.wait(15)
+    trains(road, backend, 0.9, 0.40)
+    road.wait(60)
+    road.wait(5)
+    assert "| `tensorflow:loss` | 0.40 | 0.48 | ▼ 0.08 better |" in sticky(pull)
+
+    for _ in range(3):
+        road.wait(86_400)
+    says(road, pull, f"/experiment compare {first[:12]}")
+    assert f"Compared with {first[:12]}" in sticky(pull)
+
+
 def test_parameters_that_differ_are_listed(road: Road, backend: ScriptedBackend) -> None:
-    repository, _ = road.repository()
-    road.settle()
-    trains(road, backend, 0.9, 0.48)
+    repository, _ = on_main(road, backend, 0.9, 0.48)
     _, pull = change(road, repository, CONFIG.replace("train.py", "train.py --epochs 20"))
     trains(road, backend, 0.9, 0.45)
     road.wait(35)
@@ -149,9 +164,7 @@ def test_parameters_that_differ_are_listed(road: Road, backend: ScriptedBackend)
 
 
 def test_a_commit_may_be_put_beside_any_other_that_was_run(road: Road, backend: ScriptedBackend) -> None:
-    repository, first = road.repository()
-    road.settle()
-    trains(road, backend, 0.9, 0.30)
+    repository, first = on_main(road, backend, 0.9, 0.30)
     road.hub.commit_files(repository, {"train.py": "print(3)"}, message="Second")
     road.settle()
     trains(road, backend, 0.9, 0.48)
@@ -201,9 +214,7 @@ def test_the_button_puts_a_branch_beside_the_default_one(road: Road, backend: Sc
 
 
 def test_one_picture_holds_both_curves(road: Road, backend: ScriptedBackend) -> None:
-    repository, _ = road.repository()
-    road.settle()
-    trains(road, backend, 0.9, 0.48)
+    repository, _ = on_main(road, backend, 0.9, 0.48)
     change(road, repository)
     trains(road, backend, 0.9, 0.45)
     road.wait(35)
@@ -216,9 +227,7 @@ def test_one_picture_holds_both_curves(road: Road, backend: ScriptedBackend) -> 
 
 
 def test_a_settled_comparison_costs_nothing(road: Road, backend: ScriptedBackend) -> None:
-    repository, _ = road.repository()
-    road.settle()
-    trains(road, backend, 0.9, 0.48)
+    repository, _ = on_main(road, backend, 0.9, 0.48)
     change(road, repository)
     trains(road, backend, 0.9, 0.45)
     road.wait(35)
