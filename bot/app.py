@@ -164,7 +164,7 @@ class App:
         return [
             Recover(database, clock, DeliveryLog(credentials), polls=settings.polls),
             Scan(database, clock, forge, polls=settings.polls),
-            Intake(database, clock, credentials, builder),
+            Intake(database, clock, forge, builder),
             Answer(database, clock, forge, deciding.conversation, settings.command_role),
             Launch(database, clock, backend, sources, self._secrets),
             Watch(database, clock, backend),

@@ -9,11 +9,11 @@ import logging
 from collections.abc import Iterator
 from datetime import datetime
 
-from bot.clock import DAY, MINUTE, SECOND, Clock
+from bot.clock import DAY, HOUR, MINUTE, SECOND, Clock
 from bot.core import events, sightings
 from bot.core.sightings import Sighting
 from bot.forge.client import Forge, Pull, Repo
-from bot.forge.errors import ForgeError, Refused
+from bot.forge.errors import ForgeError, Moved, Refused
 from bot.forge.repo import Standing
 from bot.forge.shown import Installed
 from bot.store import commits, deliveries, installations
@@ -22,6 +22,8 @@ from bot.store.schema import Installation, Repository
 from bot.worker.repo import repo_of
 
 _EVERY, _EVERY_POLL = 10 * MINUTE, 1 * MINUTE
+_EVERY_PUBLIC = 1 * HOUR
+"""How often it is asked whether the App still reaches a public repository, which GitHub shows to everybody."""
 _SETTLED = 1 * MINUTE
 """What is newer is on its way."""
 _MERGE_QUEUE = "gh-readonly-queue/"
@@ -37,6 +39,8 @@ class Scan:
         self._database, self._clock, self._forge = database, clock, forge
         self._every = _EVERY_POLL if polls else _EVERY
         self._next = clock.now() + MINUTE
+        self._reached: dict[int, int] = {}
+        """When the App last reached each public repository."""
 
     def tick(self) -> bool:
         now = self._clock.now()
@@ -50,25 +54,43 @@ class Scan:
         with self._database.write() as tx:
             installations.scanned(tx, repository, now)
         try:
-            self._look_at(repository, now)
+            if self._is_reached(repository, now):
+                self._look_at(repository, now)
         except ForgeError as trouble:
             _log.info("%s/%s cannot be looked at: %s", repository.owner, repository.name, trouble)
             if isinstance(trouble, Refused) and trouble.status == 404:
                 self._close_if_gone(repository)
         return True
 
+    def _is_reached(self, repository: Repository, now: int) -> bool:
+        """Tell whether a repository is the App's to look at. Raises ForgeError."""
+        is_shown_to_all = repository.closed is None and not repository.is_private
+        if not is_shown_to_all or now - self._reached.get(repository.id, 0) < _EVERY_PUBLIC:
+            return True
+        try:
+            if self._is_gone(repository):
+                return False
+        except Moved:
+            return True  # the look finds it under its new name
+        self._reached[repository.id] = now
+        return True
+
     def _close_if_gone(self, repository: Repository) -> None:
+        try:
+            self._is_gone(repository)
+        except ForgeError as trouble:
+            _log.info("whether %s/%s is the App's cannot be seen: %s", repository.owner, repository.name, trouble)
+
+    def _is_gone(self, repository: Repository) -> bool:
         """Look no more at a repository to which GitHub says that we have no way. What runs there may run on.
 
         An event of it opens it again: nothing that GitHub says by mistake costs more than being late.
         """
-        try:
-            is_gone = self._forge.installation_of(repository.owner, repository.name) is None
-        except ForgeError:
-            return
-        if is_gone:
-            with self._database.write() as tx:
-                installations.hush(tx, repository)
+        if self._forge.installation_of(repository.owner, repository.name) is not None:
+            return False
+        with self._database.write() as tx:
+            installations.hush(tx, repository)
+        return True
 
     # Where the App is installed
 

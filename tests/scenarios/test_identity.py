@@ -166,7 +166,7 @@ def test_what_was_asked_right_before_a_suspension_is_done_after_it(road: Road, b
     asked = len(road.hub.requests)
     for _ in range(10):
         road.wait(3_600)
-    assert all(request.route.startswith("/app/") for request in list(road.hub.requests)[asked:])
+    assert {request.actor for request in list(road.hub.requests)[asked:]} == {f"app {road.hub.app.id}"}
 
     road.hub.unsuspend("acme")
     road.wait(60)

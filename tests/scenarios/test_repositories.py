@@ -210,6 +210,52 @@ def test_shut_out_as_a_late_word_says_it_is_let_in_by_the_next_event(road: Road,
     assert road.shown(repository, newer)[FIT] == ("completed", "success")
 
 
+def test_what_was_given_back_before_its_loss_is_told_goes_on(road: Road, backend: ScriptedBackend) -> None:
+    repository, sha, _ = running(road, backend)
+    road.hub.courier.delay_next("installation_repositories", clock_seconds=60)
+    road.hub.remove_repositories("acme", [repository])
+    road.hub.add_repositories("acme", [repository])
+    road.wait(61)
+    assert backend.cancelled == {}
+    backend.succeed(backend.submissions[-1])
+    road.wait(5)
+    assert road.shown(repository, sha)[FIT] == ("completed", "success")
+
+
+def test_a_push_that_is_told_after_the_loss_of_a_public_repository_runs_nothing(
+    road: Road, backend: ScriptedBackend
+) -> None:
+    """Everybody may read its code, and see what happens there."""
+    repository, _, _ = running(road, backend)
+    begun = len(backend.submissions)
+    road.hub.courier.delay_next("push", clock_seconds=60)
+    road.hub.courier.delay_next("pull_request", clock_seconds=60)
+    road.hub.commit_files(repository, {"train.py": "print(3)"}, branch="change", message="On its way")
+    road.hub.remove_repositories("acme", [repository])
+    for _ in range(10):
+        road.wait(600)
+    assert len(backend.submissions) == begun
+    assert {one.state for one in road.deliveries()} == {"done", "ignored"}
+
+
+def test_a_public_repository_that_was_lost_without_a_word_is_run_for_no_longer_than_an_hour(
+    road: Road, backend: ScriptedBackend
+) -> None:
+    repository, _, _ = running(road, backend)
+    for _ in range(3):
+        road.wait(300)
+    road.hub.courier.outage()
+    road.hub.site.world.installation_on(repository).selected = set()  # type: ignore[union-attr]
+    for _ in range(12):
+        road.wait(300)
+    begun = len(backend.submissions)
+    road.hub.commit_files(repository, {"train.py": "print(3)"}, branch="change", message="Not for us")
+    for _ in range(12):
+        road.wait(300)
+    assert len(backend.submissions) == begun
+    assert is_quiet(road) == []
+
+
 def test_what_its_old_owner_lost_the_new_one_has(road: Road, backend: ScriptedBackend) -> None:
     repository, _, _ = running(road, backend)
     road.hub.create_repository("umbrella", "other")

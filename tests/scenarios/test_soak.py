@@ -337,11 +337,8 @@ def the_limits_were_kept(world: World) -> None:
     hub = world.hub
     assert hub.crowding == []
     lives = [at for at, moment in world.deaths if moment.startswith("before") and " marks " in moment]
-    first: dict[tuple[str, int], tuple[int, str, str]] = {}
-    for one in hub.requests:
-        first.setdefault((one.actor, bisect_left(lives, one.at)), (one.at, one.method, one.path))
-    known = set(first.values())
-    assert [one for one in hub.trespasses if (one.at, one.method, one.path) not in known] == []
+    too_early = Counter((one.actor, bisect_left(lives, one.at)) for one in hub.trespasses)
+    assert [(actor, life, count) for (actor, life), count in too_early.items() if life == 0 or count > 1] == []
     # Nobody was limited but by our order.
     refused = [one for one in hub.requests if one.status in (403, 429) and b"rate limit" in one.answer]
     windows = [(f"installation {hub.installation(owner).id}", at) for at, owner in world.limits]
