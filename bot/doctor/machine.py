@@ -9,6 +9,7 @@ from bot.backends.base import BackendUnavailable
 from bot.backends.machines import Machines, MachinesError
 from bot.backends.sandbox import SYSTEM_PATH
 from bot.clock import DAY, Clock
+from bot.core.report.figures import counted
 from bot.forge.diagnosis import Finding
 from bot.parts import make_backend
 from bot.settings import Settings
@@ -112,7 +113,11 @@ def backend(settings: Settings, clock: Clock) -> Iterator[Finding]:
         yield Finding("backend", False, str(error), cure)
         return
     room = found.capacity
-    size = "queues by itself" if room is None else f"{room.cpus:g} CPUs, {room.memory_mb} MB, {room.gpus} GPUs"
+    size = (
+        "queues by itself"
+        if room is None
+        else f"{counted(room.cpus, 'CPU')}, {room.memory_mb} MB, {counted(room.gpus, 'GPU')}"
+    )
     yield Finding("backend", True, f"{found.name}: {size}")
     cure = "Install bubblewrap and take ALLOW_UNISOLATED_TRUSTED_CODE away."
     yield Finding("isolation", found.is_isolated, found.isolation, cure)

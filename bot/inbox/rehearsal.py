@@ -8,7 +8,7 @@ from bot.core import events
 from bot.core.commands import Verb
 from bot.core.limits import duration
 from bot.core.report import Renderer, desired_checks
-from bot.core.report.figures import memory
+from bot.core.report.figures import counted, memory
 from bot.forge.errors import ForgeError
 from bot.forge.git import GitError
 from bot.inbox.payload import Payload
@@ -85,7 +85,7 @@ def _built(stage: Stage, build: builds.Build) -> Told:
 def _held(decision: Decision) -> Iterator[str]:
     held: Held | None = decision.held
     for one in () if held is None else held.would_run:
-        asked = f"{one['runs']} × {one['machine']}: {one['cpus']:g} CPUs, {memory(one['memory_mb'])}"
+        asked = f"{one['runs']} × {one['machine']}: {counted(one['cpus'], 'CPU')}, {memory(one['memory_mb'])}"
         yield f"  would run: {one['label']}: {one['refusal'] or asked}, at most {duration(one['timeout'])} each"
     if held is not None:
         verb = Verb.RUN if held.why == "skip" else f"{Verb.APPROVE} {decision.build.sha}"

@@ -15,6 +15,7 @@ from dataclasses import replace
 from bot.backends.base import AttemptSpec, Backend, BackendError, from_json, to_json
 from bot.clock import HOUR, MINUTE, SECOND, Clock
 from bot.core.limits import Limits
+from bot.core.report.figures import counted
 from bot.core.schedule import Need, Room, choose
 from bot.core.states import Observation, State
 from bot.forge.errors import ForgeError
@@ -277,17 +278,21 @@ def _is_worth_another_try(error: Exception) -> bool:
 
 def _waits_for(placed: Placed) -> str:
     need = _need(placed)
-    gpus = f" and {need.gpus} GPUs" if need.gpus else ""
+    gpus = f" and {counted(need.gpus, 'GPU')}" if need.gpus else ""
     limits = [
         f"of this repository {need.most} run at a time" if need.most is not None else "",
         f"of one author {need.most_of_author}" if need.most_of_author is not None else "",
     ]
     told = ", ".join(limit for limit in limits if limit)
-    return f"waiting for {need.cpus:g} CPUs, {need.memory_mb} MB of memory{gpus}{f' ({told})' if told else ''}"
+    return f"waiting for {counted(need.cpus, 'CPU')}, {need.memory_mb} MB of memory{gpus}{f' ({told})' if told else ''}"
 
 
 def _too_large(need: Need, room: Room) -> str:
     return (
-        f"asks for more than all machines have: {need.cpus:g} CPUs, {need.memory_mb} MB, {need.gpus} GPUs"
-        f" of {room.cpus:g} CPUs, {room.memory_mb} MB, {room.gpus} GPUs"
+        f"asks for more than all machines have: {_size(need.cpus, need.memory_mb, need.gpus)}"
+        f" of {_size(room.cpus, room.memory_mb, room.gpus)}"
     )
+
+
+def _size(cpus: float, memory_mb: int, gpus: int) -> str:
+    return f"{counted(cpus, 'CPU')}, {memory_mb} MB, {counted(gpus, 'GPU')}"

@@ -68,6 +68,11 @@ def date(at: int) -> str:
     return f"{year + era * 400 + (month >= 10):04}-{month + 3 if month < 10 else month - 9:02}-{day:02}"
 
 
+def counted(count: float, noun: str) -> str:
+    """Return `1 gate`, `3 gates`, `0.5 CPUs`."""
+    return f"{count:g} {noun}{'' if count == 1 else 's'}"
+
+
 def memory(megabytes: int) -> str:
     """Return `412 MB` or `3.1 GB`."""
     return f"{megabytes} MB" if megabytes < 1024 else f"{megabytes / 1024:.1f} GB"

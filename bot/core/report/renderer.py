@@ -154,7 +154,7 @@ def _environment(loader: BaseLoader, neutralise: Callable[[str], str]) -> Enviro
     )
     environment.filters |= {
         "icon": lambda standing: icon(standing.conclusion if isinstance(standing, Standing) else standing),
-        "counted": _counted,
+        "counted": lambda count, noun: Safe(figures.counted(count, noun)),
         "bare": lambda words: words.replace("`", ""),
         "leading_capital": lambda words: words[:1].upper() + words[1:],
         "number": lambda value: Safe(figures.number(value)),
@@ -211,8 +211,3 @@ def _differences(comparison: ComparisonFacts, seen: Overview) -> list[tuple[str,
     pairs = [(part.label, comparison.of(part)) for part in seen.parts]
     found = [(label, *one) for label, beside in pairs if beside is not None for one in beside.parameters]
     return found[:MOST_PARAMETERS]
-
-
-def _counted(count: int, noun: str) -> Safe:
-    """Return `1 gate`, `3 gates`. `noun` is ours."""
-    return Safe(f"{count} {noun}{'' if count == 1 else 's'}")
