@@ -143,10 +143,10 @@ def pulls(tx: Transaction, repository_id: int) -> Sequence[Pull]:
     return tx.scalars(select(Pull).where(Pull.repository_id == repository_id)).all()
 
 
-def pull_at(tx: Transaction, repository_id: int, sha: str) -> int | None:
-    """Return the number of an open pull request that has this head, None where none has."""
+def pulls_at(tx: Transaction, repository_id: int, sha: str) -> Sequence[int]:
+    """Return the numbers of the open pull requests that have this head."""
     where = (Pull.repository_id == repository_id, Pull.head_sha == sha, Pull.is_open)
-    return tx.scalars(select(Pull.number).where(*where).order_by(Pull.number).limit(1)).first()
+    return tx.scalars(select(Pull.number).where(*where).order_by(Pull.number)).all()
 
 
 def branches_at(tx: Transaction, repository_id: int, sha: str) -> list[str]:

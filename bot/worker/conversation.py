@@ -1,6 +1,6 @@
 """What each thing that people ask for means: a reply in words, and what is to be written down with it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from bot.clock import MINUTE, Clock
 from bot.core import events
@@ -72,8 +72,29 @@ class Conversation:
         decision = self._decide(build, Asked(request.sender, "approval"), approved_by=request.sender)
         if not decision.approved_by:
             raise Declined("it needs no approval: its author may write here", sha)
-        told = f"`{sha[:7]}` runs without secrets and without network"
-        return Reply("", sha, lambda tx: self._begin(tx, decision, told, counts=False))
+        others = [*self._approved_beside(request, repository, build)]
+
+        def do(tx: Transaction) -> str:
+            for each in (decision, *others):
+                self._builder.apply(tx, each)
+            return f"`{sha[:7]}` runs without secrets and without network"
+
+        return Reply("", sha, do)
+
+    def _approved_beside(self, request: Request, repository: Repository, build: Build) -> Iterator[Decision]:
+        """Yield what the other pull requests of the same head select: what is approved is the commit."""
+        with self._database.read() as tx:
+            numbers = commits.pulls_at(tx, repository.id, build.sha)
+        asked = Asked(request.sender, "approval")
+        for number in numbers:
+            if number == build.number:
+                continue
+            pull = self._forge.get_pull(repo_of(repository), number)
+            if pull.is_open and pull.head_sha == build.sha:
+                other = builds.as_asked(builds.of_pull(_event(repository), pull), asked, request.sender)
+                decision = self._builder.decide(other)
+                if not isinstance(decision, Nothing):
+                    yield decision
 
     def _begin(self, tx: Transaction, decision: Decision, told: str, *, counts: bool = True) -> str:
         applied = self._builder.apply(tx, decision)
@@ -262,11 +283,10 @@ class Conversation:
     def _place_of_click(self, request: Request, repository: Repository) -> Build:
         """Return the commit of a check: the head of a pull request of ours, or of the branch that it was pushed to."""
         with self._database.read() as tx:
-            number = commits.pull_at(tx, repository.id, request.sha)
-        if number is not None:
-            return self._still(
-                builds.of_pull(_event(repository), self._forge.get_pull(repo_of(repository), number)), request
-            )
+            numbers = commits.pulls_at(tx, repository.id, request.sha)
+        for number in numbers[:1]:
+            pull = self._forge.get_pull(repo_of(repository), number)
+            return self._still(builds.of_pull(_event(repository), pull), request)
         for branch in (repository.default_branch, *self._branches(request, repository)):
             if self._forge.branch_head(repo_of(repository), branch) == request.sha:
                 build = builds.of_branch(_event(repository), branch, request.sha)

@@ -216,3 +216,22 @@ def test_what_a_maintainer_pushes_to_the_repository_itself_is_trusted(road: Road
     spec = backend.specs[backend.submissions[-1]]
     assert (spec.labels["sha"], spec.is_trusted, spec.keeps_storage) == (sha, True, True)
     assert road.shown(repository, sha)["experiments"] == ("in_progress", None)
+
+
+def test_approved_in_one_pull_request_it_is_approved_in_the_other_of_the_same_head(
+    road: Road, backend: ScriptedBackend
+) -> None:
+    """Each base selects its own: what is approved is the commit."""
+    guard = CONFIG.partition("workflows:\n")[2].replace("  train:", "  guard:\n    triggers: {branches: {only: dev}}")
+    repository, sha, pull = proposed(road, backend, config=CONFIG + guard)
+    road.hub.commit_files(repository, {"dev.txt": "1"}, branch="dev", message="For dev")
+    other = road.hub.open_pull(
+        repository, head="nice", head_repository=pull.head_repository, base="dev", title="For dev", body=""
+    )
+    road.wait(35)
+    assert road.shown(repository, sha)["guard / fit"] == HELD
+    says(road, pull, f"/experiment approve {sha}")
+
+    assert road.shown(repository, sha)["train / fit"] == ("queued", None)
+    assert road.shown(repository, sha)["guard / fit"] == ("queued", None)
+    assert "runs without secrets and without network" in sticky(other)
