@@ -6,6 +6,7 @@ tokens, limits and deadlines pass in milliseconds.
 
 import threading
 import time
+from datetime import datetime
 from typing import Protocol
 
 SECOND = 1_000_000
@@ -13,6 +14,11 @@ SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+
+
+def time_of(text: str) -> int:
+    """Return a time as GitHub writes it (`2026-07-01T12:00:00Z`) in microseconds. Raises ValueError."""
+    return round(datetime.fromisoformat(text).timestamp() * SECOND)
 
 
 class Clock(Protocol):

@@ -7,10 +7,9 @@ knows only the log of a repository's hooks.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from bot.clock import SECOND
+from bot.clock import time_of
 from bot.forge.credentials import Credentials
 from bot.forge.errors import Retry
 
@@ -65,7 +64,7 @@ class DeliveryLog:
 
 def _logged(item: Any) -> Logged:
     try:
-        at = round(datetime.fromisoformat(item["delivered_at"]).timestamp() * SECOND)
+        at = time_of(item["delivered_at"])
         is_ok = 200 <= int(item["status_code"]) < 300
         return Logged(int(item["id"]), str(item["guid"]), str(item["event"]), at, is_ok)
     except (KeyError, TypeError, ValueError) as error:

@@ -6,9 +6,8 @@ A delivery is looked at until something can be said of it: git or GitHub not ans
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
 
-from bot.clock import DAY, HOUR, MINUTE, SECOND, Clock
+from bot.clock import DAY, HOUR, MINUTE, SECOND, Clock, time_of
 from bot.core import commands, events
 from bot.core.commands import Command, Misunderstood, Verb
 from bot.core.payloads import parse
@@ -184,7 +183,7 @@ def requests_of(delivery: Delivery, event: events.Asked) -> Iterator[Request]:
     """Yield the rows of what is asked for, as yet of no repository."""
     match event:
         case events.CommentMade():
-            asked_at = _microseconds(event.created_at, delivery.received_at)
+            asked_at = _asked_at(event, delivery)
             for place, found in enumerate(commands.find(event.body)):
                 yield _of_comment(event, found, place, asked_at)
         case events.RerunAsked():
@@ -207,12 +206,11 @@ ACTIONS: dict[str, tuple[Verb | None, list[str]]] = {
 """What the buttons mean that we put on checks, by their identifiers."""
 
 
-def _microseconds(text: str, otherwise: int) -> int:
-    """Return GitHub's text of a time in microseconds."""
+def _asked_at(event: events.CommentMade, delivery: Delivery) -> int:
     try:
-        return round(datetime.fromisoformat(text).timestamp()) * SECOND
+        return time_of(event.created_at)
     except ValueError:
-        return otherwise
+        return delivery.received_at
 
 
 def _of_comment(event: events.CommentMade, found: Command | Misunderstood, place: int, asked_at: int) -> Request:

@@ -7,9 +7,8 @@ none of the hour's requests. Tags and merge groups are not looked at: GitHub nam
 
 import logging
 from collections.abc import Iterator
-from datetime import datetime
 
-from bot.clock import DAY, HOUR, MINUTE, SECOND, Clock
+from bot.clock import DAY, HOUR, MINUTE, SECOND, Clock, time_of
 from bot.core import events, sightings
 from bot.core.sightings import Sighting
 from bot.forge.client import Forge, Pull, Repo
@@ -138,7 +137,7 @@ class Scan:
             known = {row.number: row for row in commits.pulls(tx, repository.id)}
             built = commits.built_heads(tx, repository.id, [pull.number for pull in listed.items])
         for pull in listed.items:
-            row, at = known.get(pull.number), _microseconds(pull.updated_at)
+            row, at = known.get(pull.number), time_of(pull.updated_at)
             if at > self._clock.now() - _SETTLED:
                 continue
             if row is None:
@@ -230,7 +229,3 @@ def _changed(here: events.Repository, pull: Pull, action: str) -> events.PullReq
         is_draft=pull.is_draft,
         is_open=pull.is_open,
     )
-
-
-def _microseconds(text: str) -> int:
-    return round(datetime.fromisoformat(text).timestamp()) * SECOND
