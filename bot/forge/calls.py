@@ -121,13 +121,20 @@ class Calls:
         return self._read(repo, path, parameters, lambda page: understand(page.value))
 
     def read_all(self, repo: Repo, path: str, understand: Callable[[Any], T], pages: int, **parameters: str) -> list[T]:
-        """Return a list of GitHub's, each item understood: a hundred a page, and at most so many pages."""
+        """Return a list of GitHub's, each item understood: a hundred a page, and at most so many pages.
+
+        Where GitHub leads from a repository's old name to its new one, PyGithub follows without the parameters. What
+        is then but a part of another list is not taken for the whole: that is Moved.
+        """
         found: list[T] = []
-        query: Mapping[str, str] | None = {**parameters, "per_page": "100"}
+        asked = {**parameters, "per_page": "100"}
+        query: Mapping[str, str] | None = asked
         for _ in range(pages):
             if query is None:
                 break
             items, query = self._read(repo, path, query, lambda page: _items(page, understand))
+            if query is not None and not asked.items() <= query.items():
+                raise Moved("The repository was renamed or transferred (the list was not read as it was asked for)")
             found += items
         return found
 

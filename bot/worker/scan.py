@@ -106,8 +106,9 @@ class Scan:
     # What a repository shows
 
     def _look_at(self, repository: Repository, now: int) -> None:
-        repo = repo_of(repository)
-        standing = self._forge.standing(repo)
+        standing = self._forge.standing(repo_of(repository))
+        # Lists are not asked for by an old name: see `Calls.read_all`.
+        repo = Repo(repository.installation_id, standing.owner, standing.name)
         if standing.github_id != repository.github_id:
             return  # the name is another one's by now; an event tells where ours went
         here = _event(repository, standing)

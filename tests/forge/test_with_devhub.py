@@ -250,6 +250,20 @@ def test_a_write_to_a_repository_under_its_old_name_is_never_claimed_without_bei
     assert app.find_check(Repo(repo.installation, "acme", "numbers"), sha, NAME, "1") == check_id
 
 
+def test_a_list_that_was_read_under_an_old_name_is_not_taken_for_the_whole(
+    hub: DevHub, project: Repository, repo: Repo, app: Forge
+) -> None:
+    """On the way to the new name PyGithub forgets how many were to be on a page."""
+    for number in range(40):
+        hub.commit_files(project, {"n": str(number)}, branch=f"b{number}", message="One of many")
+    assert len(app.branches(repo).items) == 40
+    hub.rename_repository(project, "numbers")
+
+    with pytest.raises(Moved):
+        app.branches(repo)
+    assert len(app.branches(Repo(repo.installation, "acme", "numbers")).items) == 40
+
+
 def test_the_app_finds_out_where_it_is_installed(hub: DevHub, repo: Repo, app: Forge) -> None:
     assert app.installation_of("acme", "digits") == repo.installation
     assert app.installation_of("acme", "nothing") is None

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from bot.devhub import Pull, Repository
-from tests.scenarios.road import Road
+from tests.scenarios.road import CONFIG, Road
 from tests.scenarios.scripted import ScriptedBackend
 from tests.scenarios.test_commands import sticky
 from tests.scenarios.test_pull_request import opened
@@ -65,6 +65,25 @@ def test_a_rename_of_which_nobody_told_costs_a_few_requests(road: Road, backend:
     for _ in range(3):
         road.wait(300)
     assert road.shown(repository, sha)[FIT] == ("completed", "failure")
+
+
+def test_of_a_rename_that_nobody_told_no_branch_is_lost(road: Road, backend: ScriptedBackend) -> None:
+    """PyGithub follows GitHub to the new name, and forgets on the way that a hundred were to be on a page."""
+    repository, _ = road.repository({".ps_project/config.yaml": CONFIG + "    triggers: {branches: {only: '.*'}}\n"})
+    for number in range(40):
+        road.hub.commit_files(repository, {"n": str(number)}, branch=f"b{number:02}", message="One of many [skip ci]")
+    last = road.hub.commit_files(repository, {"n": "last"}, branch="z", message="The last of them")
+    for _ in range(8):
+        road.wait(300)
+    begun = set(backend.submissions)
+    assert road.shown(repository, last)[FIT] == ("queued", None)
+    road.hub.courier.outage()
+    road.hub.rename_repository(repository, "numbers")
+    road.hub.commit_files(repository, {"n": "new"}, branch="b00", message="Something is pushed [skip ci]")
+    for _ in range(8):
+        road.wait(300)
+    assert backend.cancelled == {}
+    assert set(backend.submissions) == begun
 
 
 def test_transferred_to_an_account_with_the_app_it_goes_on_there(road: Road, backend: ScriptedBackend) -> None:
