@@ -115,17 +115,19 @@ def see_pull(
     is_open: bool,
     updated_at: str,
     facts: Mapping[str, object],
+    *,
+    is_look: bool = False,
 ) -> Pull:
     """Return the row of a pull request, brought up to an event's word (`facts` too) if that is the newest.
 
-    GitHub's times have whole seconds. Of a closing and another event in one second the other stands: to run what
-    nobody needs costs a little, not to run what a merge waits for blocks it for ever.
+    GitHub's times have whole seconds. Of a closing and another event in one second the other stands, until GitHub was
+    looked at: to run what nobody needs costs a little, not to run what a merge waits for blocks it for ever.
     """
     row = tx.scalar(select(Pull).where(Pull.repository_id == repository_id, Pull.number == number))
     if row is None:
         row = Pull(repository_id=repository_id, number=number, updated_at="")
         tx.add(row)
-    if updated_at > row.updated_at or (updated_at == row.updated_at and is_open):
+    if updated_at > row.updated_at or (updated_at == row.updated_at and (is_open or is_look)):
         row.head_sha, row.is_open, row.updated_at = sha, is_open, updated_at
         for name, value in facts.items():
             setattr(row, name, value)

@@ -50,8 +50,8 @@ class Follower:
             case events.CommentTouched():
                 return self._comment(tx, event, repository)
 
-    def close(self, event: events.PullRequestChanged) -> Outcome:
-        """Stop what ran for a pull request that is closed, as its newest event tells."""
+    def close(self, event: events.PullRequestChanged, *, is_look: bool = False) -> Outcome:
+        """Stop what ran for a pull request that is closed, as its newest event tells, or a look at GitHub."""
         with self._database.write() as tx:
             repository = commits.see_repository(tx, event.repository, self._clock.now())
             facts = {
@@ -60,7 +60,9 @@ class Follower:
                 "is_fork": event.is_fork,
                 "is_draft": event.is_draft,
             }
-            pull = commits.see_pull(tx, repository.id, event.number, event.sha, False, event.updated_at, facts)
+            pull = commits.see_pull(
+                tx, repository.id, event.number, event.sha, False, event.updated_at, facts, is_look=is_look
+            )
             if pull.is_open:
                 return Outcome("ignored", f"pull request #{event.number} was opened again after this")
             count = runs.cancel_pull(tx, pull, why_cancelled(pull))

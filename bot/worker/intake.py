@@ -101,7 +101,7 @@ class Intake:
     def _handle(self, delivery: Delivery, event: events.Event) -> Outcome:
         match event:
             case events.PullRequestChanged(is_open=False):
-                return self._follower.close(event)
+                return self._follower.close(event, is_look=delivery.origin == "scan")
             case events.PushReceived() | events.MergeGroupRequested() | events.PullRequestChanged():
                 return self._build(event)
             case events.CommentMade() | events.RerunAsked() | events.ActionAsked():

@@ -195,6 +195,24 @@ def test_after_days_the_repositories_are_looked_at(road: Road, backend: Scripted
     assert origins(road)["scan"] == 6
 
 
+def test_closed_within_the_second_of_another_event_it_is_closed_by_the_next_look(
+    road: Road, backend: ScriptedBackend
+) -> None:
+    """GitHub's times have whole seconds: which of the two events is the newer, nobody can tell."""
+    repository, _ = road.repository()
+    road.settle()
+    road.hub.commit_files(repository, {"train.py": "print(2)"}, branch="change", message="Change it")
+    pull = road.hub.open_pull(repository, head="change", base="main", title="Change it", body="")
+    road.hub.close_pull(pull)
+    road.settle()
+    assert backend.submissions[-1] not in backend.cancelled
+    settle_down(road, 1_200)
+    assert backend.submissions[-1] in backend.cancelled
+    road.hub.requests.clear()
+    settle_down(road, 3_600)
+    assert road.hub.requests.count("GET", "/repos/{owner}/{repo}/pulls/{pull_number}") == 0
+
+
 def test_what_has_not_changed_costs_nothing(road: Road, backend: ScriptedBackend) -> None:
     opened(road)
     settle_down(road, 3_600)
