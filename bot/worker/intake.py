@@ -5,22 +5,22 @@ A delivery is looked at until something can be said of it: git or GitHub not ans
 
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
 
 from bot.clock import DAY, HOUR, MINUTE, SECOND, Clock, time_of
 from bot.core import commands, events
 from bot.core.commands import Command, Misunderstood, Verb
 from bot.core.payloads import parse
 from bot.forge.client import Forge
-from bot.forge.errors import ForgeError, Moved
+from bot.forge.errors import ForgeError
 from bot.forge.git import GitError
-from bot.store import commits, deliveries, installations, requests
+from bot.store import commits, deliveries, requests
 from bot.store.database import Busy, Database, Transaction
 from bot.store.schema import Delivery, Request
 from bot.worker import builds
 from bot.worker.build import Builder, Nothing
 from bot.worker.following import Follower
 from bot.worker.outcome import Outcome
+from bot.worker.reach import Reach
 
 _AT_ONCE = 20
 _TRIES = 8
@@ -38,8 +38,8 @@ class Intake:
     name = "intake"
 
     def __init__(self, database: Database, clock: Clock, forge: Forge, builder: Builder) -> None:
-        self._database, self._clock, self._forge, self._builder = database, clock, forge, builder
-        self._follower = Follower(database, clock)
+        self._database, self._clock, self._credentials, self._builder = database, clock, forge.credentials, builder
+        self._follower, self._reach = Follower(database, clock), Reach(database, forge)
         self._next_sweep = 0
 
     def tick(self) -> bool:
@@ -108,36 +108,13 @@ class Intake:
                 return self._ask(delivery, event)
             case events.InstallationChanged():
                 # Tokens keep the permissions that they were made with; these may be others now.
-                self._forge.credentials.forget_all(event.installation_id)
-                return self._follower.follow(self._without_given_back(event))
+                self._credentials.forget_all(event.installation_id)
+                return self._follower.follow(self._reach.without_given_back(event))
             case _:
                 return self._follower.follow(event)
 
-    def _without_given_back(self, event: events.InstallationChanged) -> events.InstallationChanged:
-        """Leave out the repositories that the installation has again: that may have been told before this."""
-        if event.action == "deleted":  # what is installed again then is another installation
-            return event
-        with self._database.read() as tx:
-            rows = [row for row in installations.by_github_ids(tx, event.removed) if row.closed is None]
-        back = {row.github_id for row in rows if self._reached_by(row.owner, row.name) == event.installation_id}
-        return replace(event, removed=tuple(one for one in event.removed if one not in back))
-
-    def _is_shut(self, sent: events.Repository) -> bool:
-        """Tell whether the App was taken off a repository. What is told late of a public one could be built even so."""
-        with self._database.read() as tx:
-            row = commits.find_repository(tx, sent.github_id)
-        is_closed = row is not None and row.closed == installations.UNINSTALLED
-        return is_closed and self._reached_by(sent.owner, sent.name) is None
-
-    def _reached_by(self, owner: str, name: str) -> int | None:
-        """Return the installation that reaches what has this name now."""
-        try:
-            return self._forge.installation_of(owner, name)
-        except Moved:  # it has another name by now, of which another event tells
-            return None
-
     def _build(self, event: events.Wanted) -> Outcome:
-        if self._is_shut(event.repository):
+        if self._reach.is_lost(event.repository):
             return Outcome("ignored", "the App was taken off this repository")
         if isinstance(event, events.MergeGroupRequested) and self._follower.is_gone(event):
             return Outcome("ignored", "the merge queue needs it no more: its end was told before this")
