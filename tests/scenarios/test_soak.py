@@ -24,7 +24,7 @@ from bot.backends.base import Capacity
 from bot.clock import SECOND, ManualClock
 from bot.core.payloads import KINDS
 from bot.core.states import State
-from bot.devhub import DevHub
+from bot.devhub import DevHub, Repository
 from bot.store import checks, deliveries, requests
 from bot.store import schema as tables
 from tests.scenarios.power import Moment, MortalDatabase, PowerCut
@@ -135,7 +135,7 @@ class World:
                 self._end(what)
         if self._dice.random() > 0.08:
             return
-        what = self._dice.choice(["outage", "hold", "limit", "revoke", "suspend"])
+        what = self._dice.choice(["outage", "hold", "limit", "revoke", "suspend", "part"])
         owner = self._dice.choice(OWNERS)
         _log.info("trouble: %s (%s)", what, owner)
         self.author.count[what] += 1
@@ -145,11 +145,20 @@ class World:
         elif what == "revoke":
             self.hub.site.tokens.revoke_all(self.hub.installation(owner))
         elif not self._ends_of_trouble:
-            {"outage": self.hub.courier.outage, "hold": self.hub.courier.hold}.get(
-                what, lambda: self.hub.suspend(owner)
-            )()
-            what = f"{what} {owner}"
-            self._ends_of_trouble.append((self.clock.now() + self._dice.randint(60, 2_400) * SECOND, what))
+            begin = {"outage": self.hub.courier.outage, "hold": self.hub.courier.hold}
+            begin.get(what, lambda: self._shut(what, owner))()
+            end = self.clock.now() + self._dice.randint(60, 2_400) * SECOND
+            self._ends_of_trouble.append((end, f"{what} {owner}"))
+
+    def _shut(self, how: str, owner: str) -> None:
+        """Take the App off all that somebody has, or off one repository."""
+        if how == "suspend":
+            self.hub.suspend(owner)
+        else:
+            self.hub.remove_repositories(owner, [self._parted(owner)])
+
+    def _parted(self, owner: str) -> Repository:
+        return next(one for one in self.author.repositories if one.owner.login == owner)
 
     def _end(self, what: str) -> None:
         self._ends_of_trouble = [one for one in self._ends_of_trouble if one[1] != what]
@@ -158,8 +167,10 @@ class World:
             self.hub.courier.restore()
         elif kind == "hold":
             self.hub.courier.release(seed=1)
-        else:
+        elif kind == "suspend":
             self.hub.unsuspend(owner)
+        else:
+            self.hub.add_repositories(owner, [self._parted(owner)])
 
     def fall_silent(self) -> None:
         """Nothing goes wrong any more, nobody does anything: wait until nothing is left to do."""
