@@ -7,7 +7,7 @@ from sqlalchemy import case, func, select, update
 
 from bot.core import events
 from bot.store.database import Transaction
-from bot.store.schema import Commit, Demand, Head, Pull, PullHead, Repository, Run
+from bot.store.schema import Commit, Demand, Head, Pull, PullHead, Repository
 
 _GROUP = "merge group "
 """Begins what no ref is called, for git allows no spaces in their names."""
@@ -82,11 +82,6 @@ def find(tx: Transaction, github_id: int, sha: str) -> Commit | None:
     """Return a commit by its repository (GitHub's id) and SHA, None where we do not know it."""
     query = select(Commit).join(Repository, Commit.repository_id == Repository.id)
     return tx.scalar(query.where(Repository.github_id == github_id, Commit.sha == sha))
-
-
-def has_run(tx: Transaction, commit_id: int) -> bool:
-    """Tell whether any workflow ran at a commit. One that was skipped did not."""
-    return tx.scalar(select(Run.id).where(Run.commit_id == commit_id, Run.skipped.is_(None)).limit(1)) is not None
 
 
 def see_commit(

@@ -115,7 +115,8 @@ def _pulls(tx: Transaction, commit: Commit) -> tuple[PullLine, ...]:
 
 
 def _held(value: Mapping[str, Any]) -> HeldFacts:
-    return HeldFacts(**{**value, "would_run": tuple(WouldRun(**one) for one in value["would_run"])})
+    told = {name: part for name, part in value.items() if name != "waits"}
+    return HeldFacts(**{**told, "would_run": tuple(WouldRun(**one) for one in value["would_run"])})
 
 
 def _changes(
@@ -138,6 +139,8 @@ def _changes(
 def _with_missing(runs: tuple[RunFacts, ...], asked: Sequence[Demands], *, is_held: bool) -> tuple[RunFacts, ...]:
     """Return the runs with all names that a base asks for and the commit does not have, or not yet."""
     have = {(run.workflow, x.step, x.variant if x.reports_each else "") for run in runs for x in run.experiments}
+    # Where a workflow ran, it has all its names: what it lacks waits for nobody.
+    begun = {run.workflow for run in runs if not run.is_held}
     lacking: dict[str, list[ExperimentFacts]] = {}
     for one in asked:
         for demand in one.steps:
@@ -145,9 +148,8 @@ def _with_missing(runs: tuple[RunFacts, ...], asked: Sequence[Demands], *, is_he
                 name = (demand.workflow, demand.step, variant)
                 if name not in have:
                     have.add(name)
-                    lacking.setdefault(demand.workflow, []).append(
-                        _missing(demand, variant, one.branch, is_held=is_held)
-                    )
+                    waits = is_held and demand.workflow not in begun
+                    lacking.setdefault(demand.workflow, []).append(_missing(demand, variant, one.branch, is_held=waits))
     known = tuple(replace(run, experiments=(*run.experiments, *lacking.pop(run.workflow, ()))) for run in runs)
     return (*known, *(RunFacts(workflow, tuple(found), is_held=is_held) for workflow, found in lacking.items()))
 
@@ -200,7 +202,8 @@ def _run(tx: Transaction, run: Run, context: _Context) -> RunFacts:
 
     found = tuple(facts_of(row) for row in tx.scalars(of_run).all())
     # What another event left out waits for somebody's word like the rest, as long as the commit is held.
-    return RunFacts(run.workflow, found, skipped=None if context.is_held else run.skipped, is_held=context.is_held)
+    is_held = context.is_held and run.skipped is not None
+    return RunFacts(run.workflow, found, skipped=None if is_held else run.skipped, is_held=is_held)
 
 
 def pull_facts(
