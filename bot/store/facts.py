@@ -78,6 +78,7 @@ def commit_facts(
         runs=_with_missing(runs, asked, is_held=held is not None),
         held=held,
         pulls=pulls,
+        asked=asked,
         changes=() if held is not None else tuple(_changes(tx, asked, rows)),
         comparisons=tuple(_comparisons(tx, commit, around, known)),
         # What was asked of the pull request as a whole is its comment's: else it would stand at every earlier commit.
