@@ -35,6 +35,7 @@ from bot.store.schema import (
     Repository,
     Request,
     Run,
+    RunTrigger,
 )
 from bot.store.settled import Settled
 from bot.store.surroundings import Surroundings
@@ -66,7 +67,7 @@ def commit_facts(
     pulls, asked = _pulls(tx, commit), demands_of(tx, commit)
     rows = tx.scalars(select(Run).where(Run.commit_id == commit.id).order_by(Run.position, Run.id)).all()
     held = None if commit.held is None else _held(commit.held)
-    context = _Context(bool(pulls), asked, around, known, is_held=held is not None)
+    context = _Context(bool(pulls) or _is_group(tx, commit), asked, around, known, is_held=held is not None)
     runs = tuple(_run(tx, run, context) for run in rows)
     return CommitFacts(
         full_name=f"{repository.owner}/{repository.name}",
@@ -113,6 +114,12 @@ def _pulls(tx: Transaction, commit: Commit) -> tuple[PullLine, ...]:
         PullLine(head.number, head.base_branch, pull.is_open and pull.head_sha == commit.sha)
         for head, pull in tx.execute(query)
     )
+
+
+def _is_group(tx: Transaction, commit: Commit) -> bool:
+    """Tell whether it is what a merge queue made of pull requests: nothing but its checks decides what is merged."""
+    query = select(RunTrigger.id).join(Run).where(Run.commit_id == commit.id, RunTrigger.event == "merge_group")
+    return tx.scalar(query.limit(1)) is not None
 
 
 def _held(value: Mapping[str, Any]) -> HeldFacts:
