@@ -155,16 +155,20 @@ def branches_at(tx: Transaction, repository_id: int, sha: str) -> list[str]:
 def see_demands(
     tx: Transaction, commit_id: int, number: int, base_branch: str, base_sha: str, steps: list[Any]
 ) -> None:
-    """Remember what a base branch asks of a commit. A pull request has one base: that of before asks no more."""
-    rows = tx.scalars(select(Demand).where(Demand.commit_id == commit_id, Demand.number == number)).all()
+    """Remember what a base branch asks of a commit. A pull request has one base: that of before asks no more.
+
+    All pull requests of the commit into one branch are asked for the same: what that branch has asked for last.
+    """
+    rows = tx.scalars(select(Demand).where(Demand.commit_id == commit_id)).all()
     for old in rows:
-        if number and old.base_branch != base_branch:
+        if number and old.number == number and old.base_branch != base_branch:
             tx.delete(old)
-    row = next((one for one in rows if one.base_branch == base_branch), None)
-    if row is None:
-        row = Demand(commit_id=commit_id, number=number, base_branch=base_branch)
-        tx.add(row)
-    row.base_sha, row.steps = base_sha, steps
+    same = [one for one in rows if one.base_branch == base_branch]
+    if all(one.number != number for one in same):
+        same.append(Demand(commit_id=commit_id, number=number, base_branch=base_branch))
+        tx.add(same[-1])
+    for row in same:
+        row.base_sha, row.steps = base_sha, steps
     tx.flush()
 
 

@@ -8,7 +8,7 @@ from tests.scenarios.road import CONFIG, Road
 from tests.scenarios.scripted import ScriptedBackend
 from tests.scenarios.test_comes_back import move
 from tests.scenarios.test_commands import says
-from tests.scenarios.test_own_gate import trained
+from tests.scenarios.test_own_gate import LOOSE, proposed, trained
 
 pytestmark = pytest.mark.service
 
@@ -115,3 +115,39 @@ def test_a_command_that_names_one_workflow_skips_no_other(road: Road, backend: S
     says(road, pull, "/experiment run guard")
     trained(road, backend, 0.1)
     assert set(road.shown(repository, sha).values()) == {PASSED}
+
+
+def test_of_two_pull_requests_into_one_branch_both_are_asked_for_its_newest_rule(
+    road: Road, backend: ScriptedBackend
+) -> None:
+    """The older of the two is looked at again after the branch got a stricter rule, the newer is not."""
+    repository, sha, pull = proposed(road, LOOSE, LOOSE)
+    move(road, repository, "beside", sha)
+    road.hub.open_pull(repository, head="beside", base="main", title="The same", body="")
+    road.settle()
+    trained(road, backend, 0.9)
+    assert road.shown(repository, sha)[GATE] == PASSED
+
+    road.hub.commit_files(repository, {".ps_project/config.yaml": CONFIG}, branch="main", message="Tighten")
+    road.hub.close_pull(pull)
+    road.wait(5)
+    road.hub.reopen_pull(pull)
+    road.wait(35)
+    assert road.shown(repository, sha)[GATE] == ("completed", "failure")
+
+
+def test_what_was_taken_back_from_its_base_is_asked_like_everything_else(road: Road, backend: ScriptedBackend) -> None:
+    """Somebody merged it past its gate, somebody else took it out again by force; now it is proposed once more."""
+    repository, sha, pull = proposed(road, LOOSE)
+    before = road.hub.site.git(repository).refs()["refs/heads/main"]
+    trained(road, backend, 0.9)
+    move(road, repository, "main", sha)
+    road.wait(35)
+    assert road.shown(repository, sha)[GATE] == PASSED, "it is what main asks for"
+
+    road.hub.close_pull(pull)
+    move(road, repository, "main", before)
+    move(road, repository, "again", sha)
+    road.hub.open_pull(repository, head="again", base="main", title="Again", body="")
+    road.wait(35)
+    assert road.shown(repository, sha)[GATE] == ("completed", "failure")
