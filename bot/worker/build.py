@@ -252,7 +252,9 @@ class Builder:
         both = (None if found is None else found.config, None if base is None else base.config)
         configs = [config for config in both if config is not None]
         asks = any(workflow.triggers.paths is not None for config in configs for workflow in config.workflows)
-        since = build.compare_with
+        # An event names the base's commit of its own time: what that has taken back since, a merge would bring again.
+        is_pull = build.kind is EventKind.PULL_REQUESTS
+        since = base.sha if base is not None and is_pull else build.compare_with
         changed = code.changed(since, build.sha) if asks and since is not None and build.asked is None else None
         names = frozenset[str]() if build.asked is None else build.asked.names or frozenset()
         return Trigger(build.kind, build.ref, build.number, changed, names)
