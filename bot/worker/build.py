@@ -189,7 +189,7 @@ class Builder:
             build,
             info.subject,
             "" if found is None else found.path,
-            Loaded(None, ()) if found is None else found.loaded,
+            _nothing_to_go_by(build, base) if found is None else found.loaded,
             policy,
             planned,
             demands=asked,
@@ -415,6 +415,18 @@ class Builder:
         experiments.add_attempt(tx, attempt)
         if refusal:
             experiments.observe(tx, attempt.id, [Observation(State.ERROR, self._clock.now(), refusal)])
+
+
+def _nothing_to_go_by(build: Build, base: Tip | None) -> Loaded:
+    """Return what is wrong with a commit without a config: nothing, unless nobody can tell what its base asks of it.
+
+    Where the base's config has errors, who takes the whole config away would else be rid of every check.
+    """
+    if base is None or base.found is None or base.found.config is not None:
+        return Loaded(None, ())
+    message = f"This commit has no config, and what {build.base_branch} asks for cannot be read: its own has errors"
+    hint = f"Mend the config of {build.base_branch}, or keep one here."
+    return Loaded(None, (Problem("error", message, hint, base.found.path, 1, 1),))
 
 
 def see_pull(tx: Transaction, build: Build, repository: Repository) -> Pull | None:

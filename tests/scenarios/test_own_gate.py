@@ -196,3 +196,17 @@ def test_cells_that_are_added_take_no_verdict_out_of_sight(road: Road, backend: 
     road.wait(60)
     shown = road.shown(repository, sha)
     assert (shown[cell], shown["train / fit (lr=0)"]) == (("completed", "failure"), ("completed", "failure"))
+
+
+def test_the_whole_config_is_not_taken_away_while_its_bases_cannot_be_read(
+    road: Road, backend: ScriptedBackend
+) -> None:
+    repository, sha, _ = proposed(road, None, CONFIG.replace("version: 2", "version: 7"))
+    assert road.shown(repository, sha) == {"experiments": ("completed", "failure")}
+    summary = road.hub.check(repository, sha, "experiments").output.summary or ""
+    assert "what main asks for cannot be read" in summary
+
+    road.hub.commit_files(repository, {".ps_project/config.yaml": CONFIG}, branch="main", message="Mend it")
+    sha = road.hub.commit_files(repository, {"train.py": "print(3)"}, branch="change", message="Go on")
+    road.settle()
+    assert road.shown(repository, sha)[GATE] == ("completed", "failure"), "main asks for it"
