@@ -7,7 +7,7 @@ from sqlalchemy import case, func, select, update
 
 from bot.core import events
 from bot.store.database import Transaction
-from bot.store.schema import Commit, Demand, Head, Pull, PullHead, Repository, Run
+from bot.store.schema import Commit, Demand, Head, Pull, PullHead, Repository
 
 _GROUP = "merge group "
 """Begins what no ref is called, for git allows no spaces in their names."""
@@ -84,11 +84,6 @@ def find(tx: Transaction, github_id: int, sha: str) -> Commit | None:
     return tx.scalar(query.where(Repository.github_id == github_id, Commit.sha == sha))
 
 
-def has_run(tx: Transaction, commit_id: int) -> bool:
-    """Tell whether any workflow ran at a commit. One that was skipped did not."""
-    return tx.scalar(select(Run.id).where(Run.commit_id == commit_id, Run.skipped.is_(None)).limit(1)) is not None
-
-
 def see_commit(
     tx: Transaction, repository_id: int, sha: str, title: str, config_path: str, problems: list[Any], now: int
 ) -> Commit:
@@ -160,16 +155,20 @@ def branches_at(tx: Transaction, repository_id: int, sha: str) -> list[str]:
 def see_demands(
     tx: Transaction, commit_id: int, number: int, base_branch: str, base_sha: str, steps: list[Any]
 ) -> None:
-    """Remember what a base branch asks of a commit. A pull request has one base: that of before asks no more."""
-    rows = tx.scalars(select(Demand).where(Demand.commit_id == commit_id, Demand.number == number)).all()
+    """Remember what a base branch asks of a commit. A pull request has one base: that of before asks no more.
+
+    All pull requests of the commit into one branch are asked for the same: what that branch has asked for last.
+    """
+    rows = tx.scalars(select(Demand).where(Demand.commit_id == commit_id)).all()
     for old in rows:
-        if number and old.base_branch != base_branch:
+        if number and old.number == number and old.base_branch != base_branch:
             tx.delete(old)
-    row = next((one for one in rows if one.base_branch == base_branch), None)
-    if row is None:
-        row = Demand(commit_id=commit_id, number=number, base_branch=base_branch)
-        tx.add(row)
-    row.base_sha, row.steps = base_sha, steps
+    same = [one for one in rows if one.base_branch == base_branch]
+    if all(one.number != number for one in same):
+        same.append(Demand(commit_id=commit_id, number=number, base_branch=base_branch))
+        tx.add(same[-1])
+    for row in same:
+        row.base_sha, row.steps = base_sha, steps
     tx.flush()
 
 

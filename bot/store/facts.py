@@ -35,6 +35,7 @@ from bot.store.schema import (
     Repository,
     Request,
     Run,
+    RunTrigger,
 )
 from bot.store.settled import Settled
 from bot.store.surroundings import Surroundings
@@ -66,7 +67,7 @@ def commit_facts(
     pulls, asked = _pulls(tx, commit), demands_of(tx, commit)
     rows = tx.scalars(select(Run).where(Run.commit_id == commit.id).order_by(Run.position, Run.id)).all()
     held = None if commit.held is None else _held(commit.held)
-    context = _Context(bool(pulls), asked, around, known, is_held=held is not None)
+    context = _Context(bool(pulls) or _is_group(tx, commit), asked, around, known, is_held=held is not None)
     runs = tuple(_run(tx, run, context) for run in rows)
     return CommitFacts(
         full_name=f"{repository.owner}/{repository.name}",
@@ -78,6 +79,7 @@ def commit_facts(
         runs=_with_missing(runs, asked, is_held=held is not None),
         held=held,
         pulls=pulls,
+        asked=asked,
         changes=() if held is not None else tuple(_changes(tx, asked, rows)),
         comparisons=tuple(_comparisons(tx, commit, around, known)),
         # What was asked of the pull request as a whole is its comment's: else it would stand at every earlier commit.
@@ -114,8 +116,15 @@ def _pulls(tx: Transaction, commit: Commit) -> tuple[PullLine, ...]:
     )
 
 
+def _is_group(tx: Transaction, commit: Commit) -> bool:
+    """Tell whether it is what a merge queue made of pull requests: nothing but its checks decides what is merged."""
+    query = select(RunTrigger.id).join(Run).where(Run.commit_id == commit.id, RunTrigger.event == "merge_group")
+    return tx.scalar(query.limit(1)) is not None
+
+
 def _held(value: Mapping[str, Any]) -> HeldFacts:
-    return HeldFacts(**{**value, "would_run": tuple(WouldRun(**one) for one in value["would_run"])})
+    told = {name: part for name, part in value.items() if name != "waits"}
+    return HeldFacts(**{**told, "would_run": tuple(WouldRun(**one) for one in value["would_run"])})
 
 
 def _changes(
@@ -138,6 +147,8 @@ def _changes(
 def _with_missing(runs: tuple[RunFacts, ...], asked: Sequence[Demands], *, is_held: bool) -> tuple[RunFacts, ...]:
     """Return the runs with all names that a base asks for and the commit does not have, or not yet."""
     have = {(run.workflow, x.step, x.variant if x.reports_each else "") for run in runs for x in run.experiments}
+    # Where a workflow ran, it has all its names: what it lacks waits for nobody.
+    begun = {run.workflow for run in runs if not run.is_held}
     lacking: dict[str, list[ExperimentFacts]] = {}
     for one in asked:
         for demand in one.steps:
@@ -145,9 +156,8 @@ def _with_missing(runs: tuple[RunFacts, ...], asked: Sequence[Demands], *, is_he
                 name = (demand.workflow, demand.step, variant)
                 if name not in have:
                     have.add(name)
-                    lacking.setdefault(demand.workflow, []).append(
-                        _missing(demand, variant, one.branch, is_held=is_held)
-                    )
+                    waits = is_held and demand.workflow not in begun
+                    lacking.setdefault(demand.workflow, []).append(_missing(demand, variant, one.branch, is_held=waits))
     known = tuple(replace(run, experiments=(*run.experiments, *lacking.pop(run.workflow, ()))) for run in runs)
     return (*known, *(RunFacts(workflow, tuple(found), is_held=is_held) for workflow, found in lacking.items()))
 
@@ -200,7 +210,8 @@ def _run(tx: Transaction, run: Run, context: _Context) -> RunFacts:
 
     found = tuple(facts_of(row) for row in tx.scalars(of_run).all())
     # What another event left out waits for somebody's word like the rest, as long as the commit is held.
-    return RunFacts(run.workflow, found, skipped=None if context.is_held else run.skipped, is_held=context.is_held)
+    is_held = context.is_held and run.skipped is not None
+    return RunFacts(run.workflow, found, skipped=None if is_held else run.skipped, is_held=is_held)
 
 
 def pull_facts(

@@ -10,7 +10,7 @@ from bot.core.demands import Demand, Demands, governing, removed
 from bot.core.gates import Gate, GateResult, Outcome, evaluate
 from bot.core.series import Series
 from bot.core.states import State
-from bot.store import metrics
+from bot.store import commits, metrics
 from bot.store.database import Transaction
 from bot.store.schema import Attempt, Commit, Experiment, Run, RunTrigger
 from bot.store.schema import Demand as DemandRow
@@ -22,7 +22,8 @@ BaseGates = tuple[tuple[str, tuple[Gate, ...]], ...]
 def demands_of(tx: Transaction, commit: Commit) -> tuple[Demands, ...]:
     """Return what the bases of a commit ask of it.
 
-    One that the commit itself was pushed to asks no more: what stands there now is the commit's own.
+    One that the commit itself was pushed to asks no more: what stands there now is the commit's own. Where it was taken
+    from there again, an open pull request asks as ever.
     """
     rows = tx.scalars(select(DemandRow).where(DemandRow.commit_id == commit.id).order_by(DemandRow.id)).all()
     pushed = select(RunTrigger.ref).join(Run).where(Run.commit_id == commit.id, RunTrigger.event == "push")
@@ -30,8 +31,16 @@ def demands_of(tx: Transaction, commit: Commit) -> tuple[Demands, ...]:
     return tuple(
         Demands(row.base_branch, row.number, tuple(map(Demand.from_json, row.steps)))
         for row in rows
-        if f"refs/heads/{row.base_branch}" not in arrived
+        if f"refs/heads/{row.base_branch}" not in arrived or _is_to_come_back(tx, commit, row)
     )
+
+
+def _is_to_come_back(tx: Transaction, commit: Commit, row: DemandRow) -> bool:
+    """Tell whether a commit is to go once more into a branch that was at it and has been moved since."""
+    if commits.head_of(tx, commit.repository_id, f"refs/heads/{row.base_branch}") == commit.sha:
+        return False
+    pull = commits.find_pull(tx, commit.repository_id, row.number)
+    return pull is not None and pull.is_open and (pull.head_sha, pull.base_branch) == (commit.sha, row.base_branch)
 
 
 def asked_of(asked: Sequence[Demands], workflow: str, step: str) -> BaseGates:

@@ -86,6 +86,11 @@ class Decision:
         return tuple(run for run in self.plan.visible if only is None or run.workflow.name in only)
 
     @property
+    def selected(self) -> tuple[PlannedRun, ...]:
+        """The runs that are to run, at once or as soon as it is not held any more."""
+        return () if self.plan is None else tuple(run for run in self.plan.runs if run.is_run)
+
+    @property
     def outcome(self) -> str:
         """What a delivery's row says of it."""
         if self.held is not None:
@@ -184,7 +189,7 @@ class Builder:
             build,
             info.subject,
             "" if found is None else found.path,
-            Loaded(None, ()) if found is None else found.loaded,
+            _nothing_to_go_by(build, base) if found is None else found.loaded,
             policy,
             planned,
             demands=asked,
@@ -247,7 +252,9 @@ class Builder:
         both = (None if found is None else found.config, None if base is None else base.config)
         configs = [config for config in both if config is not None]
         asks = any(workflow.triggers.paths is not None for config in configs for workflow in config.workflows)
-        since = build.compare_with
+        # An event names the base's commit of its own time: what that has taken back since, a merge would bring again.
+        is_pull = build.kind is EventKind.PULL_REQUESTS
+        since = base.sha if base is not None and is_pull else build.compare_with
         changed = code.changed(since, build.sha) if asks and since is not None and build.asked is None else None
         names = frozenset[str]() if build.asked is None else build.asked.names or frozenset()
         return Trigger(build.kind, build.ref, build.number, changed, names)
@@ -315,15 +322,17 @@ class Builder:
                 tx, commit, build.number, pull.base_branch or build.base_branch or "", build.updated_at
             )
         # What is told late of a pull request names the base that it had then: that one asks no more.
-        if decision.demands is not None and (pull is None or pull.base_branch == decision.demands.branch):
+        is_late = pull is not None and pull.base_branch != build.base_branch
+        if decision.demands is not None and not is_late:
             steps = [one.to_json() for one in decision.demands.steps]
             commits.see_demands(tx, commit.id, build.number, decision.demands.branch, decision.base_sha, steps)
-        commit.held, count = _held_now(tx, commit, decision), 0
+        count = 0
         if decision.grants is not None and decision.chosen:
             is_now = self._is_now(tx, build, repository) if pull is None else _is_head(pull, build)
             refusal = decision.grants.limits.refusal_of_count(_steps(decision.chosen))
             writing = Writing(decision, repository, commit, decision.grants, is_now, refusal)
             count = sum(self._write_run(tx, writing, chosen) for chosen in decision.chosen)
+        commit.held = _held_now(tx, commit, decision, is_late=is_late)
         if pull is not None:
             # Last: what was approved while another commit was on its way is taken back as well.
             runs.revoke(tx, pull)
@@ -408,6 +417,18 @@ class Builder:
             experiments.observe(tx, attempt.id, [Observation(State.ERROR, self._clock.now(), refusal)])
 
 
+def _nothing_to_go_by(build: Build, base: Tip | None) -> Loaded:
+    """Return what is wrong with a commit without a config: nothing, unless nobody can tell what its base asks of it.
+
+    Where the base's config has errors, who takes the whole config away would else be rid of every check.
+    """
+    if base is None or base.found is None or base.found.config is not None:
+        return Loaded(None, ())
+    message = f"This commit has no config, and what {build.base_branch} asks for cannot be read: its own has errors"
+    hint = f"Mend the config of {build.base_branch}, or keep one here."
+    return Loaded(None, (Problem("error", message, hint, base.found.path, 1, 1),))
+
+
 def see_pull(tx: Transaction, build: Build, repository: Repository) -> Pull | None:
     """Return the pull request that asks, as the newest of its events tells it; None when none asks."""
     if not build.number:
@@ -443,15 +464,29 @@ def _as_commanded(config: Config, policy: Policy, trigger: Trigger, wanted: Coll
     return Plan(tuple(one if one.is_run else other for one, other in pairs), is_reported=True)
 
 
-def _held_now(tx: Transaction, commit: Commit, decision: Decision) -> dict[str, Any] | None:
-    """Return why a commit is held; what has run already for another reason is not held any more.
+def _held_now(tx: Transaction, commit: Commit, decision: Decision, *, is_late: bool) -> dict[str, Any] | None:
+    """Return why a commit is held: until each workflow has run that its pull requests wait for.
 
-    A push that starts nothing (its message asks for no build) takes back nothing that a pull request waits for.
+    What ran for another reason (a push, a pull request of the same head into another branch, a command that names one
+    workflow) lets no other workflow pass: where it was left out its checks are `skipped`, which lets merge. A push that
+    starts nothing (its message asks for no build) takes back nothing that a pull request waits for, nor does what is
+    told late of one.
     """
-    if decision.held is not None:
-        return None if commits.has_run(tx, commit.id) else decision.held.to_json()
-    is_about_it = decision.build.number or any(run.is_run for run in decision.chosen)
-    return None if is_about_it else commit.held
+    before, build, ran = commit.held or {}, decision.build, runs.begun(tx, commit.id)
+    waits: dict[str, list[str]] = dict(before.get("waits", {}))
+    if build.number and not is_late and (decision.held is not None or _is_whole(build)):
+        waits[str(build.number)] = [run.workflow.name for run in decision.selected]
+    waits = {number: left for number, names in waits.items() if (left := [name for name in names if name not in ran])}
+    if decision.held is not None and (str(build.number) in waits or not ran):
+        return {**decision.held.to_json(), "waits": waits}
+    is_about_it = build.number or any(run.is_run for run in decision.chosen)
+    is_over = not waits and (is_about_it or ran)
+    return None if is_over or not before else {**before, "waits": waits}
+
+
+def _is_whole(build: Build) -> bool:
+    """Tell whether all that a pull request selects was written down with it, and not only what somebody named."""
+    return build.asked is None or (build.asked.only is None and not build.asked.names)
 
 
 def _steps(chosen: Sequence[PlannedRun]) -> list[Step]:

@@ -130,7 +130,7 @@ class Conversation:
             return self._rerun_unknown(request, repository, sha)
         if not why.is_wanted:
             raise Declined(self._why_unwanted(why, repository), sha)
-        if commit.held is not None:
+        if commit.held is not None and not wanted:
             raise Declined("nothing of this commit has run: see the check `experiments`", sha)
         ended = [one for one in wanted if one.is_over]
         if not ended:

@@ -66,6 +66,8 @@ class Follower:
             if pull.is_open:
                 return Outcome("ignored", f"pull request #{event.number} was opened again after this")
             count = runs.cancel_pull(tx, pull, why_cancelled(pull))
+            # What went into its base is that branch's own from now on.
+            commits.touch_pull(tx, repository.id, event.number)
         return Outcome("done", f"{why_cancelled(pull)}; {_asked(count)}")
 
     def _repository(self, tx: Transaction, event: events.RepositoryChanged, repository: Repository) -> Outcome:

@@ -76,3 +76,19 @@ def test_another_title_is_no_other_base(road: Road, backend: ScriptedBackend) ->
     road.hub.edit_pull(pull, "Another title")
     road.wait(2)
     assert road.answers("pull_request")[-1] == "pull_request action 'edited' changes no commit"
+
+
+def test_what_the_base_has_taken_back_meanwhile_is_a_change_again(road: Road, backend: ScriptedBackend) -> None:
+    """The event still names the commit of the base that had the same data; a merge would bring them back."""
+    config = CONFIG + "    triggers: {paths: {only: 'data.txt'}}\n"
+    repository, _ = road.repository({".ps_project/config.yaml": config, "data.txt": "old"})
+    road.settle()
+    sha = road.hub.commit_files(repository, {"data.txt": "new"}, branch="change", message="New data")
+    road.hub.commit_files(repository, {"data.txt": "new"}, message="The same data")
+    road.settle()
+    road.hub.courier.delay_next("pull_request", clock_seconds=60)
+    road.hub.open_pull(repository, head="change", base="main", title="Change", body="")
+    road.hub.commit_files(repository, {"data.txt": "old"}, message="Not these data")
+    road.wait(61)
+    road.wait(5)
+    assert road.shown(repository, sha)["train / fit"] == ("queued", None)

@@ -92,3 +92,12 @@ def test_a_destroyed_group_that_is_told_before_it_is_asked_for_runs_nothing_for_
     road.wait(5)
     assert {attempt for attempt in backend.submissions[2:] if attempt not in backend.cancelled} == set()
     assert {status for status, _ in road.shown(repository, group).values()} <= {"completed"}
+
+
+def test_a_gate_of_pull_requests_is_asked_of_what_the_queue_makes_of_them(road: Road, backend: ScriptedBackend) -> None:
+    """Skipped it would let everything through, whatever the pull request and its base are together."""
+    repository, group, _ = queued(road, backend, CONFIG + "            only-pulls: true\n")
+    assert road.shown(repository, group)[GATE] == ("queued", None)
+    backend.succeed(backend.submissions[-1])
+    road.wait(5)
+    assert road.shown(repository, group)[GATE] == ("completed", "failure"), "nothing was logged"

@@ -160,3 +160,53 @@ def test_turned_to_another_base_it_is_that_ones_rule_that_counts(road: Road, bac
 
     assert road.shown(repository, sha)[GATE] == ("completed", "success")
     assert len(backend.submissions) == 2
+
+
+def test_a_step_that_takes_the_name_of_another_does_not_get_its_check(road: Road, backend: ScriptedBackend) -> None:
+    """A cell of a matrix and a step may read the same; the base's is the one that is required."""
+    base = CONFIG.replace("        checks:", "        matrix: {lr: [1, 2]}\n        report: each\n        checks:")
+    cell = "train / fit (lr=1)"
+    like = "{name: fit (lr=1), command: experiment.run_single_node, params: {command: 'true'}}"
+    repository, sha, _ = proposed(road, base.replace("    steps:\n", f"    steps:\n      - {like}\n"), base)
+    shown = road.shown(repository, sha)
+    (other,) = (name for name in shown if name.startswith(f"{cell} ~"))
+
+    backend.succeed(backend.submissions[-1])
+    road.wait(5)
+    assert road.hub.check(repository, sha, other).conclusion == "success"
+    assert road.hub.check(repository, sha, cell).conclusion is None
+
+
+def test_cells_that_are_added_take_no_verdict_out_of_sight(road: Road, backend: ScriptedBackend) -> None:
+    """With the one that is missing they are too many for checks of their own; but these were told, and passed."""
+    each = "        matrix: {{lr: [{}]}}\n        report: each\n        checks:"
+    base = CONFIG.replace("        checks:", each.format("0, 1"))
+    own = LOOSE.replace("        checks:", each.format(", ".join(map(str, range(1, 21)))))
+    own = own.replace("  train:\n", "  train:\n    triggers: {branches: {only: '.*'}}\n")
+    repository, _ = road.repository({".ps_project/config.yaml": base})
+    road.settle()
+    sha = road.hub.commit_files(repository, {".ps_project/config.yaml": own}, branch="change", message="Change it")
+    road.wait(30)
+    trained(road, backend, loss=0.9)
+    road.wait(30)
+    cell = "train / fit (lr=1) / tensorflow:loss"
+    assert road.shown(repository, sha)[cell] == ("completed", "success"), "nobody asks for more yet"
+
+    road.hub.open_pull(repository, head="change", base="main", title="Change", body="")
+    road.wait(60)
+    shown = road.shown(repository, sha)
+    assert (shown[cell], shown["train / fit (lr=0)"]) == (("completed", "failure"), ("completed", "failure"))
+
+
+def test_the_whole_config_is_not_taken_away_while_its_bases_cannot_be_read(
+    road: Road, backend: ScriptedBackend
+) -> None:
+    repository, sha, _ = proposed(road, None, CONFIG.replace("version: 2", "version: 7"))
+    assert road.shown(repository, sha) == {"experiments": ("completed", "failure")}
+    summary = road.hub.check(repository, sha, "experiments").output.summary or ""
+    assert "what main asks for cannot be read" in summary
+
+    road.hub.commit_files(repository, {".ps_project/config.yaml": CONFIG}, branch="main", message="Mend it")
+    sha = road.hub.commit_files(repository, {"train.py": "print(3)"}, branch="change", message="Go on")
+    road.settle()
+    assert road.shown(repository, sha)[GATE] == ("completed", "failure"), "main asks for it"

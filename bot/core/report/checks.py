@@ -33,19 +33,42 @@ def desired_checks(commit: CommitFacts, renderer: Renderer) -> tuple[CheckView, 
 
     A config with errors has the roll-up alone: what its workflows would be called is not known.
     """
-    seen, names = overview.of_commit(commit), Names()
+    seen, names = overview.of_commit(commit), _names(commit)
     checks = [_roll_up(seen, renderer)]
     for block in seen.blocks:
         # The variant belongs to the step: a gate's name follows it. The cells of a matrix have one check together.
         workflow = block.facts.workflow
         step = (workflow, block.label.removeprefix(f"{workflow} / "))
+        key = (workflow, block.facts.step, "" if isinstance(block, Matrix) else block.facts.variant)
+        name = names.take(key, *step)
         if isinstance(block, Matrix):
-            checks.append(_matrix(seen, block, names.take(*step), renderer))
-            checks += [_matrix_gate(block, gate, names.take(*step, gate.name), renderer) for gate in block.gates]
+            checks.append(_matrix(seen, block, name, renderer))
+            checks += [
+                _matrix_gate(block, gate, names.take((*key, gate.name), *step, gate.name), renderer)
+                for gate in block.gates
+            ]
         else:
-            checks.append(_experiment(seen, block, names.take(*step), renderer))
-            checks += [_gate(block, row, names.take(*step, row.name), renderer) for row in block.gates]
+            checks.append(_experiment(seen, block, name, renderer))
+            checks += [
+                _gate(block, row, names.take((*key, row.name), *step, row.name), renderer) for row in block.gates
+            ]
     return tuple(checks)
+
+
+def _names(commit: CommitFacts) -> Names:
+    """Return names of which those that a base asks for are kept for what it means by them.
+
+    A step that a pull request puts before another one, with a name that reads the same, would else have the check that
+    is required, and pass in its place.
+    """
+    names = Names()
+    for one in (step for demands in commit.asked for step in demands.steps):
+        for variant in one.variants:
+            key, label = (one.workflow, one.step, variant), f"{one.step} ({variant})" if variant else one.step
+            names.keep(key, one.workflow, label)
+            for gate in one.gates:
+                names.keep((*key, gate.name), one.workflow, label, gate.name)
+    return names
 
 
 def _roll_up(seen: Overview, renderer: Renderer) -> CheckView:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from bot.core.config.problems import Problem
-from bot.core.demands import GateChange
+from bot.core.demands import Demands, GateChange
 from bot.core.gates import GateResult
 from bot.core.report.pieces import (
     ArtifactFacts,
@@ -228,8 +228,8 @@ class CommitFacts:
     """A commit that has a config, or whose base has one (`config_path` is "" then).
 
     `web_url` is GitHub's own address, such as `https://github.com`. `held` says why nothing of it runs, `pulls` are the
-    pull requests whose head it is, `changes` the gates that differ from their bases'. `requests` are what people asked
-    for, newest first.
+    pull requests whose head it is, `asked` what their bases ask for, `changes` the gates that differ from theirs.
+    `requests` are what people asked for, newest first.
     """
 
     full_name: str
@@ -242,6 +242,7 @@ class CommitFacts:
     details_url: str | None = None
     held: HeldFacts | None = None
     pulls: tuple[PullLine, ...] = ()
+    asked: tuple[Demands, ...] = ()
     changes: tuple[GateChange, ...] = ()
     requests: tuple[RequestFacts, ...] = ()
     comparisons: "tuple[ComparisonFacts, ...]" = ()

@@ -186,11 +186,16 @@ class Matrix:
 
 
 def blocks(run: RunFacts, parts: Iterable[Part]) -> Iterator[Part | Matrix]:
-    """Put the variants of a step together, unless they are few and ask for checks of their own."""
-    steps: dict[tuple[str, bool], list[Part]] = {}
+    """Put the variants of a step together, unless they are few and ask for checks of their own.
+
+    Those of which there is only the name, for a base asks for it, are put together by themselves: with them too many
+    to have checks of their own, the others would leave theirs behind as they were.
+    """
+    steps: dict[tuple[str, bool, bool], list[Part]] = {}
     for part in parts:
-        steps.setdefault((part.facts.step, bool(part.facts.variant)), []).append(part)
-    for (_, has_variants), cells in steps.items():
+        x = part.facts
+        steps.setdefault((x.step, bool(x.variant), bool(x.public_id)), []).append(part)
+    for (_, has_variants, _), cells in steps.items():
         is_each = len(cells) <= MAX_CELLS_REPORTED_EACH and all(cell.facts.reports_each for cell in cells)
         if has_variants and not is_each:
             yield _matrix(run, tuple(cells))

@@ -18,12 +18,21 @@ class Names:
 
     def __init__(self) -> None:
         self._taken = {ROLL_UP}
+        self._kept: dict[tuple[str, ...], str] = {}
 
-    def take(self, *parts: str) -> str:
+    def keep(self, key: tuple[str, ...], *parts: str) -> None:
+        """Keep the name of `parts` for what takes it by the same key, whoever asks for one before."""
+        if key not in self._kept:
+            self._kept[key] = self._new(parts)
+
+    def take(self, key: tuple[str, ...], *parts: str) -> str:
         """Return `parts` joined by ` / `, in at most 255 bytes.
 
         What had to be cut, or reads like a name already given, ends in a few digits made of the whole of it.
         """
+        return self._kept.pop(key, None) or self._new(parts)
+
+    def _new(self, parts: tuple[str, ...]) -> str:
         shown = " / ".join(name(part) for part in parts)
         if len(shown.encode()) > NAME_BYTES or shown in self._taken:
             shown = next(one for one in _marked(shown, parts) if one not in self._taken)

@@ -52,6 +52,11 @@ class Overview:
         return sum(block.passed for block in self.blocks)
 
     @property
+    def has_begun(self) -> bool:
+        """Tell whether anything of it ran, even where the rest is held."""
+        return any(not part.run.is_held for part in self.parts)
+
+    @property
     def only_gate(self) -> GateRow | None:
         """The gate, if there is but one, of one experiment."""
         asked = [row for block in self.blocks for row in block.gates if row.is_asked]

@@ -36,11 +36,18 @@ def test_a_gate_finds_its_metric_with_and_without_the_run() -> None:
 
 
 def test_names_that_read_alike_are_told_apart_the_same_way_each_time() -> None:
-    first, second = ([Names().take("a / b", "c")], Names())
-    names = [second.take("a / b", "c"), second.take("a", "b / c"), second.take("experiments")]
+    first, second = ([Names().take(("a / b", "c"), "a / b", "c")], Names())
+    names = [second.take(parts, *parts) for parts in (("a / b", "c"), ("a", "b / c"), ("experiments",))]
     assert names[0] == first[0] == "a / b / c"
     assert names[1].startswith("a / b / c ~")
     assert names[2].startswith("experiments ~")
+
+
+def test_a_name_that_is_kept_goes_to_nobody_else() -> None:
+    names = Names()
+    names.keep(("cell",), "a", "b (1)")
+    assert names.take(("step",), "a", "b (1)").startswith("a / b (1) ~")
+    assert names.take(("cell",), "a", "b (1)") == "a / b (1)"
 
 
 def test_the_culprit_is_the_task_that_the_reason_names() -> None:
