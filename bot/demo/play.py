@@ -176,7 +176,9 @@ class Demo:
             if self._is_quiet(hub):
                 return True
             if not is_waiting:
-                self._terminal.say("all checks have concluded; a comment is edited every 30 seconds at most, so wait for it")
+                self._terminal.say(
+                    "all checks have concluded; a comment is edited every 30 seconds at most, so wait for it"
+                )
                 is_waiting = True
         return False
 
