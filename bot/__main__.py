@@ -18,6 +18,7 @@ from bot.core import config
 from bot.inbox.options import of_replay, of_simulate
 from bot.run.options import of_cancel, of_run
 from bot.setup import options as setup_options
+from bot.troubles import disk_sentence
 from bot.up import Processes, follow, when_told_to_end
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 Command = Callable[[argparse.Namespace], int]
 _log = logging.getLogger("experiment-ci")
+_WHERE_THEY_ARE = (
+    f"`experiment-ci setup` writes these into {envfile.DEFAULT}, which is read in the directory that it lies in; "
+    "ENV_FILE names one elsewhere"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except settings.SettingsError as error:
         for problem in error.problems:
             _complain(problem)
+        if any(problem.startswith("GITHUB_") and " is missing" in problem for problem in error.problems):
+            _complain(_WHERE_THEY_ARE)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -146,6 +153,8 @@ def _up(_options: argparse.Namespace) -> int:
     app.close()
     if WorkerSign(app.settings.data_dir, clock).read().is_alive:
         return _complain(f"another worker is running on {app.settings.data_dir}; end it first, or use it")
+    if why := _why_deaf(app):
+        return _complain(why)
     Processes(environ, clock).run()
     return 0
 
@@ -158,11 +167,22 @@ def _serve(_options: argparse.Namespace) -> int:
 
     # The server builds its own after the fork; this one proved that it can be built, and brought the tables.
     app.close()
+    if why := _why_deaf(app):
+        return _complain(why)
     read = app.settings
     print(f"experiment-ci listens on http://{read.host}:{read.port}; GitHub's webhook URL is {read.public_url}/webhook")
     print(f"log in: {read.public_url}/login?token={login_token(read.data_dir)}", flush=True)
     serve(lambda: App.build(read, app.clock).web(), read.host, read.port)
     return 0
+
+
+def _why_deaf(app: "App") -> str:
+    """Return why nothing can listen where the settings say, "" if it can."""
+    from bot.web.serve import why_not
+
+    read = app.settings
+    why = why_not(read.host, read.port, app.clock)
+    return why and f"nothing can listen on {read.host}, port {read.port}: {why}; HOST and PORT choose another address"
 
 
 def _work(_options: argparse.Namespace) -> int:
@@ -238,8 +258,8 @@ def _demo(options: argparse.Namespace) -> int:
         return Demo(options.dir, SystemClock()).run(once=options.once)
     except subprocess.CalledProcessError as error:
         return _complain(f"{' '.join(map(str, error.cmd[:4]))} … ended with status {error.returncode}")
-    except (TimeoutError, OSError) as error:
-        return _complain(str(error))
+    except OSError as error:
+        return _complain(disk_sentence(error))
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -239,7 +239,8 @@ class _Reader:
         try:
             return self._checked_key(Path(path).expanduser().read_text(), "GITHUB_PRIVATE_KEY_PATH", how)
         except (OSError, UnicodeDecodeError) as error:
-            self._problems.append(f"GITHUB_PRIVATE_KEY_PATH cannot be read: {error}; {how}.")
+            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            self._problems.append(f"GITHUB_PRIVATE_KEY_PATH cannot be read: {path}: {why}; {how}.")
             return ""
 
     def _private_key_path(self) -> Path | None:

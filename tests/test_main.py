@@ -143,6 +143,8 @@ def test_all_that_is_missing_is_said_at_once(
         " settings page under “Private keys” and give the .pem file's path.",
         "experiment-ci: GITHUB_WEBHOOK_SECRET is missing: choose one (`openssl rand -hex 32`) and give it here and on"
         " your GitHub App's settings page; two, separated by a comma, are both accepted while you rotate.",
+        "experiment-ci: `experiment-ci setup` writes these into experiment-ci.env, which is read in the directory that"
+        " it lies in; ENV_FILE names one elsewhere",
     ]
 
 
@@ -163,6 +165,21 @@ def test_a_malformed_setting_is_named(
 
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith(f"experiment-ci: {says}")
+
+
+def test_an_address_that_is_taken_is_told_before_anything_starts(
+    settings: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        settings(PORT=str(port), ALLOW_UNISOLATED_TRUSTED_CODE="yes")
+        assert main(["up"]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines()[-1] == (
+        f"experiment-ci: nothing can listen on 127.0.0.1, port {port}: another program does already;"
+        " HOST and PORT choose another address"
+    )
 
 
 # check-config
@@ -530,8 +547,10 @@ def test_serve_on_a_port_that_is_taken_ends_with_a_sentence(
         process = start("serve")
         _, err = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "Address already in use" in err
-    assert "Traceback" not in err
+    assert err == (
+        f"experiment-ci: nothing can listen on 127.0.0.1, port {environ['PORT']}: another program does already;"
+        " HOST and PORT choose another address\n"
+    )
 
 
 @pytest.mark.service

@@ -29,6 +29,15 @@ _LEAST_PROCESSES = 16
 _MEGABYTES = {"m": 1, "g": 1 << 10, "t": 1 << 20}
 
 
+def _why_unread(error: Exception) -> str:
+    """Return why a file is no YAML, on one line and with its line where that is known."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"line {error.problem_mark.line + 1} is not valid YAML: {error.problem}"
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return " ".join(str(error).split())
+
+
 class MachinesError(Exception):
     """The machines file cannot be used; the message says where and what to write instead."""
 
@@ -61,7 +70,7 @@ class Machines:
         try:
             content = yaml.safe_load(path.read_text())
         except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-            raise MachinesError(f"the machines file {path} cannot be read: {error}") from None
+            raise MachinesError(f"the machines file {path} cannot be read: {_why_unread(error)}") from None
         try:
             return _parse(_mapping(content, "the file"))
         except MachinesError as error:

@@ -51,16 +51,17 @@ class Means:
         kernel = f"enforced by the kernel (cgroup v{self.version})"
         more = f"; to have them enforced, {self.cure}" if self.cure else ""
         return (
-            f"memory: {kernel}, a run that needs more than its machine's is ended"
+            f"memory: {kernel}, a run that needs more than its machine has is ended"
             if self.memory
-            else f"memory: looked at once a second, a run beyond its machine's is ended{more}",
+            else f"memory: looked at once a second, a run that needs more than its machine has is ended{more}",
             f"CPUs: {kernel}"
             if self.cpu
             else f"CPUs: not enforced, they decide how many experiments run at once{more}",
-            f"processes: {kernel}, a run that needs more than its machine's is ended"
+            f"processes: {kernel}, a run that needs more than its machine has is ended"
             if self.pids
-            else f"processes: counted once a second, a run beyond its machine's is ended{more}",
-            "disk: looked at every few seconds, a run beyond its machine's is ended; no single file gets beyond it",
+            else f"processes: counted once a second, a run that needs more than its machine has is ended{more}",
+            "disk: looked at every few seconds, a run that needs more than its machine has is ended; "
+            "no single file gets larger",
         )
 
 

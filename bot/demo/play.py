@@ -23,7 +23,7 @@ from bot.up import Processes
 REPORT = Path("demo-report.json")
 _START = 30.0
 _PATIENCE = 360.0
-"""Seconds that everything may take after the push; comments are written at most once a minute."""
+"""Seconds that everything may take after the push; comments are written at most every 30 seconds."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,9 @@ class Demo:
             if self._is_quiet(hub):
                 return True
             if not is_waiting:
-                self._terminal.say("all checks have concluded; a comment is edited once a minute, so wait for the last")
+                self._terminal.say(
+                    "all checks have concluded; a comment is edited every 30 seconds at most, so wait for it"
+                )
                 is_waiting = True
         return False
 

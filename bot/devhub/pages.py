@@ -57,6 +57,7 @@ def pages(site: Site) -> Blueprint:
         ("/<owner>/<repo>/tree/<path:ref>", show.commits),
         ("/<owner>/<repo>/commit/<ref>", show.commit),
         ("/<owner>/<repo>/pull/<int:number>", show.pull),
+        ("/<owner>/<repo>/pull/<int:number>/checks", show.checks),
         ("/<owner>/<repo>/pulls", show.commits),
         ("/<owner>/<repo>/runs/<int:number>", show.run),
         ("/<owner>/<repo>/blob/<sha>/<path:path>", show.blob),
@@ -149,6 +150,14 @@ class _Pages:
                 # Somebody may be writing a comment here, which looking again would throw away.
                 is_waiting=False,
             )
+
+    def checks(self, owner: str, repo: str, number: int) -> AnyResponse:
+        """Lead to the first check of a pull request's head, beside which all others are listed."""
+        with self._site.world.lock:
+            repository = self._repository(owner, repo)
+            pull = repository.pulls.get(number) or abort(404)
+            runs = self._runs(repository, pull.head_sha)
+        return redirect(f"{self._site.url}/{owner}/{repo}/{f'runs/{runs[0].id}' if runs else f'pull/{number}'}")
 
     def run(self, owner: str, repo: str, number: int) -> str:
         with self._site.world.lock:

@@ -1,7 +1,7 @@
 """What a picture shows: which series, side by side, with which targets. Values only; `drawing` puts them on paper."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bot.core.gates import Aggregate, Gate, matching
@@ -50,6 +50,19 @@ def arrange(series: Sequence[Series], gates: Iterable[Gate]) -> tuple[Panel, ...
             targets.setdefault(one.tag, gate)
     others = sorted({one.tag for one in series if one.points} - targets.keys())
     return tuple(_panel(tag, series, targets.get(tag)) for tag in [*targets, *others][:PANELS])
+
+
+def beside(ours: Sequence[Series], theirs: Sequence[Series], label: str) -> Iterator[Series]:
+    """Yield the series of this commit and of the one called `label`, as runs of the same tags.
+
+    The name that a run has in its commit is told only where a tag has several: else the commits tell them apart.
+    """
+    runs: dict[str, set[str]] = {}
+    for one in (*ours, *theirs):
+        runs.setdefault(one.tag, set()).add(one.run)
+    for name, series in (("this commit", ours), (label, theirs)):
+        for one in series:
+            yield replace(one, run=name if len(runs[one.tag]) == 1 else f"{name} {one.run}".strip())
 
 
 def _panel(tag: str, series: Sequence[Series], gate: Gate | None) -> Panel:

@@ -52,6 +52,8 @@ def _first_answers(options: argparse.Namespace, environ: Mapping[str, str]) -> A
     github = GitHub(api_url, options.web_url.rstrip("/") or (own if options.api_url else known("GITHUB_WEB_URL", own)))
     if not (is_plain_url(github.api_url) and is_plain_url(github.web_url)):
         raise SetupError("GitHub's addresses must be plain URLs such as https://github.example.com/api/v3.")
+    if options.api_url and api_url not in (GitHub.api_url, f"{own}/api/v3") and not options.web_url:
+        raise SetupError(f"Where are the pages of the GitHub whose API is {api_url}? --web-url says it.")
     port = known("PORT", "8080")
     here = own_url(known("HOST", "127.0.0.1"), int(port) if port.isdecimal() else 8080)
     answers = Answers(

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from math import isfinite
 
+from markupsafe import Markup
+
 from bot.clock import SECOND
 from bot.core import text
 
@@ -49,3 +51,18 @@ def number(value: float, digits: int = 6) -> str:
     if isfinite(value):
         return f"{value:.{digits}g}"
     return "NaN" if value != value else "+Inf" if value > 0 else "−Inf"  # noqa: PLR0124 - NaN alone differs from itself
+
+
+def sentence(words: str) -> Markup:
+    """Return a reason as HTML: what stands in backticks is code, as in the checks."""
+    parts = text.name(words).split("`")
+    shown = (
+        Markup("<code>{}</code>").format(part) if index % 2 == 1 and index < len(parts) - 1 else Markup.escape(part)
+        for index, part in enumerate(parts)
+    )
+    return Markup().join(shown)
+
+
+def branch(ref: str) -> str:
+    """Return a ref by the name that people have for it: `main`, `v1.2`."""
+    return ref.removeprefix("refs/heads/").removeprefix("refs/tags/")

@@ -5,11 +5,14 @@ import re
 import socket
 import struct
 from collections.abc import Callable
+from errno import EADDRINUSE
 from pathlib import Path
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+
+from bot.clock import Clock
 
 THREADS = 32
 """Requests at work at the same time: the door needs one for milliseconds, downloads and slow senders hold theirs.
@@ -26,6 +29,9 @@ Against somebody who sends a byte now and then stands the proxy in front, which 
 STOP_WITHIN = 8
 """Seconds that requests at work are given when the server is told to stop."""
 
+PATIENCE = 5
+"""Seconds that somebody who listens at our address is given to end: it may be the one whose place we take."""
+
 _QUERY = re.compile(r"\?[^\s'\"]+")
 
 
@@ -35,6 +41,26 @@ def serve(make: Callable[[], Flask], host: str, port: int, silence: int = SILENC
     `make` is called in the process that serves, after the fork: an SQLite connection must never cross one.
     """
     _Server(make, f"[{host}]:{port}" if ":" in host else f"{host}:{port}", silence).run()
+
+
+def why_not(host: str, port: int, clock: Clock) -> str:
+    """Return why nobody can listen at this address, "" where it is free, by `PATIENCE` at the latest."""
+    end = clock.monotonic() + PATIENCE
+    while (error := _refusal(host, port)) is not None and error.errno == EADDRINUSE and clock.monotonic() < end:
+        clock.sleep(0.2)
+    if error is None:
+        return ""
+    return "another program does already" if error.errno == EADDRINUSE else str(error.strerror or error)
+
+
+def _refusal(host: str, port: int) -> OSError | None:
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        return error
+    return None
 
 
 class _Server(BaseApplication):  # type: ignore[misc]

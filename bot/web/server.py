@@ -79,6 +79,8 @@ def create_web(
         size=formats.size,
         number=formats.number,
         parameter=formats.parameter,
+        sentence=formats.sentence,
+        branch=formats.branch,
         clean=text.clean,
         name=text.name,
     )

@@ -11,6 +11,7 @@ from bot.core.report.comparison import Place
 from bot.core.report.views import digest
 from bot.core.series import Series, Source
 from bot.forge.client import Forge
+from bot.metrics.panels import beside
 from bot.metrics.pictures import PictureStore
 from bot.store import commits, comparisons
 from bot.store.comparisons import ASKED, BASE, NEWEST, Candidate
@@ -157,10 +158,13 @@ def _curves(
 ) -> Iterator[Series]:
     """Yield the series that both logged, as two runs of one tag."""
     prefix = f"{place[0]} / {place[1]} " if is_one_of_many else ""
-    for attempt, name in zip(pair, ("this commit", label), strict=True):
-        for one in comparisons.judged(tx, attempt):
-            if one.source is not Source.SYSTEM and len(one.points) > 1:
-                yield replace(one, run=f"{name} {one.run}".strip(), tag=f"{prefix}{one.tag}")
+    ours, theirs = ([one for one in comparisons.judged(tx, attempt) if _is_curve(one)] for attempt in pair)
+    for one in beside(ours, theirs, label):
+        yield replace(one, tag=f"{prefix}{one.tag}")
+
+
+def _is_curve(one: Series) -> bool:
+    return one.source is not Source.SYSTEM and len(one.points) > 1
 
 
 def _why_not(how: str, reference_id: int | None) -> str:

@@ -108,7 +108,7 @@ def test_a_directory_that_was_given_to_us_is_used_and_what_is_missing_is_said(ma
     means = machine.find()
     assert means == Means(means.owner, 1, memory=str(given), cure=means.cure)
     memory, cpu, pids, disk = means.sentences
-    assert memory == "memory: enforced by the kernel (cgroup v1), a run that needs more than its machine's is ended"
+    assert memory == "memory: enforced by the kernel (cgroup v1), a run that needs more than its machine has is ended"
     assert "not enforced" in cpu
     assert "counted once a second" in pids
     assert "make the directory experiment-ci in each of" in pids

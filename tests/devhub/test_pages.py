@@ -14,6 +14,7 @@ from tests.devhub.client import Client
 
 pytestmark = pytest.mark.service
 RUNS = "/repos/acme/digits/check-runs"
+OUTPUT = {"title": "accuracy 0.97", "summary": "s"}
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>"
 
 
@@ -69,6 +70,16 @@ def test_a_pull_request_with_its_comments_and_checks(hub: DevHub, client: Client
     assert "experiment-ci bot commented" in words(shown)
     assert '<th align="right">b</th>' in shown
     assert "All checks have passed 1 successful check" in words(shown)
+
+
+def test_the_address_of_all_checks_leads_to_the_first_of_the_head(hub: DevHub, client: Client, pull: Pull) -> None:
+    assert "No check has reported" in words(page(hub, "/acme/digits/pull/1/checks"))
+    client.post(RUNS, {"name": "a", "head_sha": pull.head_sha, "conclusion": "success", "output": OUTPUT})
+    client.post(RUNS, {"name": "b", "head_sha": pull.head_sha, "conclusion": "failure", "output": OUTPUT})
+    shown = page(hub, "/acme/digits/pull/1/checks")
+    assert "<h1>b</h1>" in shown, "what failed comes first"
+    assert 'class="name">a</span>' in shown
+    page(hub, "/acme/digits/pull/9/checks", 404)
 
 
 def test_a_check_with_all_that_it_says(hub: DevHub, client: Client, pull: Pull) -> None:

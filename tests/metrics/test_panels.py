@@ -5,7 +5,7 @@ from typing import Any
 
 from bot.core.gates import Gate, Range, Source
 from bot.core.series import Point, Series
-from bot.metrics.panels import Panel, arrange
+from bot.metrics.panels import Panel, arrange, beside
 
 
 def series(tag: str, *values: float, run: str = "") -> Series:
@@ -34,6 +34,18 @@ def test_the_runs_of_a_tag_share_a_panel() -> None:
     (panel,) = arrange([series("loss", 2, run="validation"), series("loss", 1, run="train")], [gate("train/loss")])
     assert [curve.label for curve in panel.curves] == ["train", "validation"]
     assert (panel.low, panel.high) == (0.9, None)
+
+
+def test_two_commits_are_told_apart_by_their_names_and_by_their_runs_where_there_are_several() -> None:
+    ours = [series("loss", 1, run="train"), series("loss", 1, run="validation"), series("speed", 1, run="logs")]
+    theirs = [series("loss", 1, run="train"), series("speed", 1, run="logs")]
+    assert [(one.tag, one.run) for one in beside(ours, theirs, "main")] == [
+        ("loss", "this commit train"),
+        ("loss", "this commit validation"),
+        ("speed", "this commit"),
+        ("loss", "main train"),
+        ("speed", "main"),
+    ]
 
 
 def test_a_target_in_another_unit_than_the_curve_is_not_shown() -> None:

@@ -55,7 +55,7 @@ def test_every_metric_stands_beside_its_value_where_the_branches_part(road: Road
     assert "| `tensorflow:speed` | 11 | 11 | = |" in sticky(pull), "no gate says which way is good"
     assert main[:7] in sticky(pull)
     assert "where this commit parts from `main`" in sticky(pull)
-    assert "No parameter differs." in sticky(pull)
+    assert "No parameter of the config differs." in sticky(pull)
     assert TABLE in (road.hub.check(repository, sha, "experiments").output.summary or "")
 
 

@@ -81,7 +81,7 @@ class World:
                 self.hub.courier.redeliver(delivery)
 
     def is_over(self) -> bool:
-        """Tell whether GitHub was told everything. A comment may be edited later, once a minute."""
+        """Tell whether GitHub was told everything. A comment may be edited later, every 30 seconds."""
         answered = {delivery.guid for delivery in self.hub.deliveries if delivery.is_ok}
         if any(delivery.guid not in answered for delivery in self.hub.deliveries):
             return False

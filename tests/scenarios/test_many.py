@@ -7,6 +7,7 @@ from sqlalchemy import event
 
 from tests.scenarios.road import Road
 from tests.scenarios.scripted import ScriptedBackend
+from tests.scenarios.test_commands import failed, sticky
 
 pytestmark = pytest.mark.service
 
@@ -68,3 +69,18 @@ def test_the_budget_of_a_push_is_one_creation_a_check_and_one_request_a_visible_
     assert requests.count("GET", "") == 0
     assert requests.count("POST", "/app/installations/{installation_id}/access_tokens") == 2  # git's and ours
     assert all(status == "completed" for status, _ in road.shown(repository, sha).values())
+
+
+def test_a_comment_is_written_every_30_seconds_at_most(road: Road, backend: ScriptedBackend) -> None:
+    _, _, pull = failed(road, backend)
+    road.wait(35)
+    edits = "/repos/{owner}/{repo}/issues/comments/{comment_id}"
+    before = road.hub.requests.count("PATCH", edits)
+    for word in ("one", "two", "three"):
+        road.hub.comment(pull, f"/experiment compare {word}")
+        road.wait(5)
+    assert road.hub.requests.count("PATCH", edits) - before == 1, "the first answer at once, the others wait"
+    assert "three" not in sticky(pull)
+    road.wait(30)
+    assert road.hub.requests.count("PATCH", edits) - before == 2
+    assert "three" in sticky(pull)

@@ -170,6 +170,14 @@ def test_an_address_that_is_none(start: Start, url: str) -> None:
     assert "pw" not in err
 
 
+def test_an_api_that_does_not_tell_where_the_pages_are_wants_to_be_told(start: Start) -> None:
+    status, _, err = ended(start("setup", "--api-url", "https://api.acme.ghe.com"))
+    assert (status, err) == (
+        1,
+        "experiment-ci: Where are the pages of the GitHub whose API is https://api.acme.ghe.com? --web-url says it.\n",
+    )
+
+
 def test_by_hand_without_anybody_to_answer(start: Start, here: Path) -> None:
     status, _, err = ended(start("setup", "--by-hand"))
     assert (status, err) == (1, "experiment-ci: There is no answer, so nothing more was done.\n")

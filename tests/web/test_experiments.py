@@ -95,7 +95,7 @@ def test_who_caused_an_attempt_and_how(
     page = page_of(stage, experiment)
     assert told in words(page)
     assert "<b>x</b>" not in page
-    assert "push refs/heads/main by octocat" in words(page)
+    assert "push to main by octocat" in words(page)
 
 
 def test_each_attempt_is_listed_with_its_cause(stage: Stage, experiment: Experiment, attempt: Attempt) -> None:
@@ -123,7 +123,7 @@ def test_a_reason_that_has_gone_is_told_as_gone(stage: Stage, experiment: Experi
     with stage.database.write() as tx:
         run = tx.get_one(Run, experiment.run_id)
         runs.end_reason(tx, run.repository_id, "push", "refs/heads/main", "main was deleted", stage.clock.now())
-    assert "push refs/heads/main by octocat (gone since)" in words(page_of(stage, experiment))
+    assert "push to main by octocat (gone since)" in words(page_of(stage, experiment))
 
 
 def test_the_environment_of_the_run_is_not_shown(stage: Stage, experiment: Experiment, attempt: Attempt) -> None:

@@ -43,3 +43,16 @@ def test_a_size_has_the_unit_that_fits(count: int, text: str) -> None:
 )
 def test_a_number_has_six_digits_or_a_name(value: float, text: str) -> None:
     assert formats.number(value) == text
+
+
+def test_a_reason_has_its_names_as_code_and_nothing_of_it_is_html() -> None:
+    assert formats.sentence("`a<b` is 1 & `c") == "<code>a&lt;b</code> is 1 &amp; c"
+    assert formats.sentence("with `LR=0.1`, as `ada` asked") == "with <code>LR=0.1</code>, as <code>ada</code> asked"
+
+
+@pytest.mark.parametrize(
+    ("ref", "name"),
+    [("refs/heads/a/b", "a/b"), ("refs/tags/v1", "v1"), ("main", "main"), ("refs/pull/1", "refs/pull/1")],
+)
+def test_a_ref_has_the_name_that_people_have_for_it(ref: str, name: str) -> None:
+    assert formats.branch(ref) == name

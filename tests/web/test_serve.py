@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.clock import ManualClock
+from bot.web.serve import PATIENCE, why_not
 from tests.web.stage import SECRET, delivery, signature
 
 pytestmark = pytest.mark.service
@@ -227,3 +229,20 @@ def test_what_was_answered_is_there_after_a_kill(tmp_path: Path) -> None:
 
     assert b"accepted before" in again.say(request)
     again.stop()
+
+
+def test_an_address_that_is_taken_is_waited_for_and_told() -> None:
+    clock = ManualClock()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        before = clock.monotonic()
+        assert why_not("127.0.0.1", port, clock) == "another program does already"
+        assert PATIENCE <= clock.monotonic() - before < PATIENCE + 1
+    assert why_not("127.0.0.1", port, clock) == ""
+
+
+def test_an_address_of_another_machine_is_told_at_once() -> None:
+    clock = ManualClock()
+    before = clock.monotonic()
+    assert why_not("192.0.2.1", 8080, clock) == "Cannot assign requested address"
+    assert clock.monotonic() == before

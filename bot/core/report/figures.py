@@ -13,6 +13,11 @@ def number(value: float) -> str:
     return f"{value:.4g}" if isfinite(value) else _not_finite(value)
 
 
+def estimate(value: float) -> str:
+    """Return what is only known roughly, in two digits or whole: `0.12`, `1.5`, `38`."""
+    return f"{value:.2g}" if value < 10 else f"{value:.0f}"
+
+
 def compared(value: float, precision: int) -> str:
     """Return what a gate compared, with all of its decimals: `0.70`."""
     if not isfinite(value):
@@ -49,6 +54,11 @@ def duration(microseconds: int) -> str:
     if microseconds < DAY:
         return f"{microseconds // HOUR} h {microseconds % HOUR // MINUTE:02} min"
     return f"{microseconds // DAY} d {microseconds % DAY // HOUR} h"
+
+
+def at_most(microseconds: int) -> str:
+    """Return a limit as people set it, without a second unit that is nothing: `45 s`, `30 min`, `1 h 30 min`."""
+    return duration(microseconds).replace(" 00 s", "").replace(" 00 min", "").replace(".0 s", " s").replace(" 0 h", "")
 
 
 def time_of_day(at: int) -> str:

@@ -197,3 +197,12 @@ def test_a_log_of_any_size_leaves_room_for_the_rest() -> None:
 def test_a_gate_waits_for_its_experiment_whatever_its_own_verdict() -> None:
     early = replace(e.RUNNING, gates=(replace(e.PASSED, verdict=Verdict.FAILED),))
     assert conclusions(e.commit(early))[GATE] == "queued"
+
+
+def test_what_a_reader_must_know_is_a_sentence() -> None:
+    told = replace(e.SINGLE, caveats=("it comes from outside and was approved by `ada`", "`a.txt` is no text"))
+    summary = views(e.commit(told))[FIT].summary
+    assert "⚠️ It comes from outside and was approved by `ada`\n" in summary
+    assert "⚠️ `a.txt` is no text\n" in summary
+    both = s.matrix(replace(s.CELLS[0], caveats=told.caveats), replace(s.CELLS[1], caveats=told.caveats))
+    assert any("⚠️ It comes from outside" in (view.summary or "") for view in views(both).values())

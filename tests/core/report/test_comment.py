@@ -1,7 +1,10 @@
 """When a pull request is written to, and what the first line says."""
 
-from bot.core.report import PullFacts, desired_comment
+from dataclasses import replace
+
+from bot.core.report import PullFacts, RunFacts, desired_comment
 from bot.core.text import MARKER
+from tests.core.report import conversation as c
 from tests.core.report import examples as e
 from tests.core.report.words import RENDERER
 
@@ -69,3 +72,10 @@ def test_only_so_many_earlier_commits_are_listed() -> None:
     shown = body(e.pull(e.commit(e.SUCCEEDED), *e.EARLIER * 15))
     assert shown.count("Try a wider layer") == 10
     assert "And 10 more commits." in shown
+
+
+def test_where_nothing_has_run_no_gate_is_left_out_of_a_table() -> None:
+    waiting = replace(c.WAITING, gates=e.HIDING.gates)
+    held = replace(c.FORK, runs=(RunFacts("train", (waiting,), is_held=True),))
+    assert "Left out" in body(e.pull(e.commit(e.HIDING)))
+    assert "Left out" not in body(e.pull(held))

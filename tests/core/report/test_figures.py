@@ -81,6 +81,27 @@ def test_durations_have_two_units(length: int, shown: str) -> None:
     assert figures.duration(length) == shown
 
 
+@pytest.mark.parametrize(
+    ("length", "shown"),
+    [
+        (5 * SECOND, "5 s"),
+        (45 * SECOND, "45 s"),
+        (30 * MINUTE, "30 min"),
+        (90 * SECOND, "1 min 30 s"),
+        (HOUR, "1 h"),
+        (90 * MINUTE, "1 h 30 min"),
+        (2 * DAY, "2 d"),
+    ],
+)
+def test_limits_have_no_second_unit_that_is_nothing(length: int, shown: str) -> None:
+    assert figures.at_most(length) == shown
+
+
+@pytest.mark.parametrize(("hours", "shown"), [(7 / 60, "0.12"), (0.5, "0.5"), (1, "1"), (9.96, "10"), (128, "128")])
+def test_an_estimate_has_two_digits(hours: float, shown: str) -> None:
+    assert figures.estimate(hours) == shown
+
+
 @given(st.integers(0, 4_000_000_000))
 @settings(deadline=None)
 def test_dates_and_times_are_those_of_the_calendar(seconds: int) -> None:
