@@ -7,7 +7,7 @@ from sqlalchemy import case, func, select, update
 
 from bot.core import events
 from bot.store.database import Transaction
-from bot.store.schema import Commit, Demand, Head, Pull, PullHead, Repository
+from bot.store.schema import Commit, Demand, Head, Pull, PullHead, Repository, Run
 
 _GROUP = "merge group "
 """Begins what no ref is called, for git allows no spaces in their names."""
@@ -123,11 +123,28 @@ def see_pull(
         row = Pull(repository_id=repository_id, number=number, updated_at="")
         tx.add(row)
     if updated_at > row.updated_at or (updated_at == row.updated_at and (is_open or is_look)):
+        if row.head_sha and (row.head_sha != sha or not is_open):
+            _wait_no_more(tx, row)
         row.head_sha, row.is_open, row.updated_at = sha, is_open, updated_at
         for name, value in facts.items():
             setattr(row, name, value)
     tx.flush()
     return row
+
+
+def _wait_no_more(tx: Transaction, pull: Pull) -> None:
+    """Let a commit go that is held for a pull request whose head it is no more, if it is held for no other.
+
+    Somebody's commit that a stranger proposes for another branch is free again as soon as that is closed.
+    """
+    commit = tx.scalar(select(Commit).where(Commit.repository_id == pull.repository_id, Commit.sha == pull.head_sha))
+    held = None if commit is None else commit.held
+    if commit is None or held is None or str(pull.number) not in held.get("waits", {}):
+        return
+    waits = {number: names for number, names in held["waits"].items() if number != str(pull.number)}
+    ran = tx.scalar(select(Run.id).where(Run.commit_id == commit.id, Run.skipped.is_(None)).limit(1)) is not None
+    commit.held = {**held, "waits": waits} if waits or not ran else None
+    touch(tx, commit.id)
 
 
 def find_pull(tx: Transaction, repository_id: int, number: int) -> Pull | None:

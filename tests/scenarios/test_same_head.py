@@ -76,6 +76,32 @@ def test_what_waits_for_an_approval_is_not_skipped_by_another_pull_request(
     assert (shown[FIT], shown[GUARD], shown["experiments"]) == (PASSED, HELD, HELD)
 
 
+@pytest.mark.parametrize("how", ["closed", "another head"])
+def test_what_a_stranger_proposed_elsewhere_blocks_it_no_longer_than_that_is_open(
+    road: Road, backend: ScriptedBackend, how: str
+) -> None:
+    repository, sha = guarded(road)
+    road.hub.open_pull(repository, head="mine", base="main", title="Mine", body="")
+    road.wait(5)
+    trained(road, backend, 0.1)
+    assert road.shown(repository, sha)["experiments"] == PASSED
+    pull = from_outside(road, repository, sha, "dev")
+    road.wait(35)
+    assert road.shown(repository, sha)["experiments"] == HELD
+
+    if how == "closed":
+        road.hub.close_pull(pull)
+    else:
+        road.hub.commit_files(pull.head_repository, {"train.py": "evil()"}, branch="nice", message="Nicer")
+    road.wait(35)
+    assert road.shown(repository, sha)["experiments"] == PASSED
+
+    if how == "closed":
+        road.hub.reopen_pull(pull)
+        road.wait(35)
+        assert road.shown(repository, sha)["experiments"] == HELD
+
+
 def test_the_base_that_it_had_before_takes_no_hold_back(road: Road, backend: ScriptedBackend) -> None:
     """GitHub promises no order: that it was opened for main is told after it was turned to dev."""
     repository, sha = guarded(road)
