@@ -142,6 +142,7 @@ class Launch:
         due = [p for p in taken if p.attempt.handle is None]
         due += self._placed(fresh, taken)
         due = [p for p in due if p.attempt.not_before <= now and not _is_to_be_cancelled(p.attempt)]
+        due = [p for p in due if p.repository.installation_id not in silent]
         self._each.do(due, lambda placed: f"launching {placed.attempt.backend_id}", self._launch)
 
     def _placed(self, waiting: list[Placed], taken: list[Placed]) -> list[Placed]:
@@ -272,7 +273,7 @@ def _gpus_of(spec: AttemptSpec) -> int:
 
 def _is_worth_another_try(error: Exception) -> bool:
     if isinstance(error, ForgeError | GitError):
-        return error.is_retryable
+        return error.is_retryable or error.is_shut_out
     return not isinstance(error, SecretsUnavailable)
 
 

@@ -156,6 +156,37 @@ def test_suspended_in_the_middle_of_a_run_and_back_again(road: Road, backend: Sc
     assert "passed" in sticky(pull) or "succeeded" in sticky(pull)
 
 
+def test_interrupted_while_suspended_it_goes_on_afterwards(road: Road, backend: ScriptedBackend) -> None:
+    """Its machine was taken away, and without the App there is no code to begin with on another one."""
+    repository, sha, _ = opened(road)
+    attempt = backend.submissions[-1]
+    backend.begin(attempt)
+    road.wait(2)
+    road.hub.suspend("acme")
+    backend.interrupt(attempt)
+    for _ in range(5):
+        road.wait(1_800)
+    assert backend.submissions.count(attempt) == 1
+
+    road.hub.unsuspend("acme")
+    road.wait(60)
+    assert backend.submissions.count(attempt) == 2
+    backend.succeed(attempt)
+    road.wait(60)
+    assert road.shown(repository, sha)[FIT] == ("completed", "success")
+
+
+def test_shut_out_for_a_moment_an_experiment_waits_for_its_code(road: Road, backend: ScriptedBackend) -> None:
+    """The word of a suspension, and of its end, is on its way."""
+    road.repository()
+    road.tick("intake")
+    road.hub.faults.fail_next("POST", r"access_tokens$", status=403, times=2)
+    road.hub.site.tokens.revoke_all(road.hub.installation("acme"))
+    for _ in range(6):
+        road.wait(30)
+    assert len(backend.submissions) == 1
+
+
 def test_what_was_asked_right_before_a_suspension_is_done_after_it(road: Road, backend: ScriptedBackend) -> None:
     _, _, pull = opened(road)
     backend.fail(backend.submissions[-1])
