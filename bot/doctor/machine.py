@@ -9,7 +9,7 @@ from bot.backends.base import BackendUnavailable
 from bot.backends.machines import Machines, MachinesError
 from bot.backends.sandbox import SYSTEM_PATH
 from bot.clock import DAY, Clock
-from bot.core.report.figures import counted
+from bot.core.report.figures import resources
 from bot.forge.diagnosis import Finding
 from bot.parts import make_backend
 from bot.settings import Settings
@@ -113,11 +113,7 @@ def backend(settings: Settings, clock: Clock) -> Iterator[Finding]:
         yield Finding("backend", False, str(error), cure)
         return
     room = found.capacity
-    size = (
-        "queues by itself"
-        if room is None
-        else f"{counted(room.cpus, 'CPU')}, {room.memory_mb} MB, {counted(room.gpus, 'GPU')}"
-    )
+    size = "queues by itself" if room is None else resources(room.cpus, room.memory_mb, room.gpus)
     yield Finding("backend", True, f"{found.name}: {size}")
     cure = "Install bubblewrap and take ALLOW_UNISOLATED_TRUSTED_CODE away."
     yield Finding("isolation", found.is_isolated, found.isolation, cure)

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
+
+from bot.clock import SECOND, time_of
 
 _PART = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._-]{1,100}")
 _SHA = re.compile(r"[0-9a-f]{40}")
@@ -74,7 +75,7 @@ def standing_of(found: Mapping[str, Any]) -> Standing:
         is_private=bool(found["private"]),
         default_branch=str(found["default_branch"]),
         is_archived=bool(found["archived"]),
-        pushed_at=int(datetime.fromisoformat(found["pushed_at"]).timestamp()) if found["pushed_at"] else 0,
+        pushed_at=time_of(found["pushed_at"]) // SECOND if found["pushed_at"] else 0,
     )
 
 

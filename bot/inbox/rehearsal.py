@@ -76,7 +76,7 @@ def _built(stage: Stage, build: builds.Build) -> Told:
         facts = commit_facts(tx, applied.commit, repository_of(tx, applied.commit), stage.around)
     # Templates take a moment to compile: meanwhile nobody is to wait for the tables.
     views = desired_checks(facts, stage.renderer)
-    told.append(f"  {_counted(applied.attempts, 'new attempt')}, and these checks on {build.sha[:7]}:")
+    told.append(f"  {counted(applied.attempts, 'new attempt')}, and these checks on {build.sha[:7]}:")
     told += [f"    {view.name}: {view.conclusion or view.status}: {view.title}" for view in views]
     refused = [f"  refused: {x.label}: {x.reason}" for run in facts.runs for x in run.experiments if x.state == "error"]
     return Told((*told, *refused), not (decision.loaded.errors or refused))
@@ -114,10 +114,6 @@ def _superseding(build: builds.Build) -> Iterator[str]:
 
 def _plain(value: object) -> str:
     return " ".join(map(str, value)) or "none" if isinstance(value, list | tuple) else str(value)
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 # What people ask for

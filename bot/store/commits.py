@@ -84,6 +84,11 @@ def find(tx: Transaction, github_id: int, sha: str) -> Commit | None:
     return tx.scalar(query.where(Repository.github_id == github_id, Commit.sha == sha))
 
 
+def begun(tx: Transaction, commit_id: int) -> frozenset[str]:
+    """Return the workflows that ran at a commit, or are to. One that was skipped did not."""
+    return frozenset(tx.scalars(select(Run.workflow).where(Run.commit_id == commit_id, Run.skipped.is_(None))))
+
+
 def see_commit(
     tx: Transaction, repository_id: int, sha: str, title: str, config_path: str, problems: list[Any], now: int
 ) -> Commit:
@@ -142,8 +147,7 @@ def _wait_no_more(tx: Transaction, pull: Pull) -> None:
     if commit is None or held is None or str(pull.number) not in held.get("waits", {}):
         return
     waits = {number: names for number, names in held["waits"].items() if number != str(pull.number)}
-    ran = tx.scalar(select(Run.id).where(Run.commit_id == commit.id, Run.skipped.is_(None)).limit(1)) is not None
-    commit.held = {**held, "waits": waits} if waits or not ran else None
+    commit.held = {**held, "waits": waits} if waits or not begun(tx, commit.id) else None
     touch(tx, commit.id)
 
 

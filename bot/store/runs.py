@@ -36,11 +36,6 @@ def find(tx: Transaction, commit: Commit, workflow: str) -> Run | None:
     return tx.scalar(select(Run).where(Run.commit_id == commit.id, Run.workflow == workflow))
 
 
-def begun(tx: Transaction, commit_id: int) -> frozenset[str]:
-    """Return the workflows that ran at a commit, or are to. One that was skipped did not."""
-    return frozenset(tx.scalars(select(Run.workflow).where(Run.commit_id == commit_id, Run.skipped.is_(None))))
-
-
 def trust(tx: Transaction, run: Run, approved_by: str) -> bool:
     """Write down whose code it is. Tell whether a run that was only approved is trusted by now: it may have more."""
     was_raised = run.trust in (APPROVED, REVOKED) and not approved_by

@@ -472,7 +472,7 @@ def _held_now(tx: Transaction, commit: Commit, decision: Decision, *, is_late: b
     starts nothing (its message asks for no build) takes back nothing that a pull request waits for, nor does what is
     told late of one.
     """
-    before, build, ran = commit.held or {}, decision.build, runs.begun(tx, commit.id)
+    before, build, ran = commit.held or {}, decision.build, commits.begun(tx, commit.id)
     waits: dict[str, list[str]] = dict(before.get("waits", {}))
     if build.number and not is_late and (decision.held is not None or _is_whole(build)):
         waits[str(build.number)] = [run.workflow.name for run in decision.selected]

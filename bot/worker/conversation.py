@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from bot.clock import MINUTE, Clock
 from bot.core import events
 from bot.core.commands import Verb
+from bot.core.report.figures import counted
 from bot.forge.client import Forge
 from bot.store import checks, commits, runs, targets
 from bot.store.asking import Asking, reasons
@@ -100,7 +101,7 @@ class Conversation:
         applied = self._builder.apply(tx, decision)
         if counts and not applied.attempts:
             return f"running already: {told}"
-        return told if not counts else f"{_counted(applied.attempts)} begun: {told}"
+        return told if not counts else f"{counted(applied.attempts, 'experiment')} begun: {told}"
 
     def _decide(self, build: Build, asked: Asked, approved_by: str = "") -> Decision:
         decision = self._builder.decide(builds.as_asked(build, asked, approved_by))
@@ -212,7 +213,8 @@ class Conversation:
         reason = f"cancelled by {request.sender}"
 
         def do(tx: Transaction) -> str:
-            return f"{_counted(runs.cancel(tx, commit.id, ids, reason, request.sender))} asked to stop"
+            count = runs.cancel(tx, commit.id, ids, reason, request.sender)
+            return f"{counted(count, 'experiment')} asked to stop"
 
         return Reply("", sha, do)
 
@@ -324,10 +326,6 @@ def _event(repository: Repository) -> events.Repository:
         repository.default_branch,
         repository.installation_id,
     )
-
-
-def _counted(count: int) -> str:
-    return f"{count} experiment{'' if count == 1 else 's'}"
 
 
 def _listed(labels: Sequence[str]) -> str:

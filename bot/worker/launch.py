@@ -15,7 +15,7 @@ from dataclasses import replace
 from bot.backends.base import AttemptSpec, Backend, BackendError, from_json, to_json
 from bot.clock import HOUR, MINUTE, SECOND, Clock
 from bot.core.limits import Limits
-from bot.core.report.figures import counted
+from bot.core.report.figures import counted, resources
 from bot.core.schedule import Need, Room, choose
 from bot.core.states import Observation, State
 from bot.forge.errors import ForgeError
@@ -139,10 +139,9 @@ class Launch:
         fresh = [p for p in fresh if p.repository.installation_id not in silent]
         taken = [p for p in waiting if p.attempt.launching_at is not None] + active
         # Intents without a handle come first: they hold a place already. A running one without is to be gone on with.
-        due = [p for p in taken if p.attempt.handle is None]
+        due = [p for p in taken if p.attempt.handle is None and p.repository.installation_id not in silent]
         due += self._placed(fresh, taken)
         due = [p for p in due if p.attempt.not_before <= now and not _is_to_be_cancelled(p.attempt)]
-        due = [p for p in due if p.repository.installation_id not in silent]
         self._each.do(due, lambda placed: f"launching {placed.attempt.backend_id}", self._launch)
 
     def _placed(self, waiting: list[Placed], taken: list[Placed]) -> list[Placed]:
@@ -290,10 +289,6 @@ def _waits_for(placed: Placed) -> str:
 
 def _too_large(need: Need, room: Room) -> str:
     return (
-        f"asks for more than all machines have: {_size(need.cpus, need.memory_mb, need.gpus)}"
-        f" of {_size(room.cpus, room.memory_mb, room.gpus)}"
+        f"asks for more than all machines have: {resources(need.cpus, need.memory_mb, need.gpus)}"
+        f" of {resources(room.cpus, room.memory_mb, room.gpus)}"
     )
-
-
-def _size(cpus: float, memory_mb: int, gpus: int) -> str:
-    return f"{counted(cpus, 'CPU')}, {memory_mb} MB, {counted(gpus, 'GPU')}"

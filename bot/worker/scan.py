@@ -67,7 +67,7 @@ class Scan:
         if not is_shown_to_all or now - self._reached.get(repository.id, 0) < _EVERY_PUBLIC:
             return True
         try:
-            if self._is_gone(repository):
+            if self._give_up_if_gone(repository):
                 return False
         except Moved:
             return True  # the look finds it under its new name
@@ -76,12 +76,12 @@ class Scan:
 
     def _close_if_gone(self, repository: Repository) -> None:
         try:
-            self._is_gone(repository)
+            self._give_up_if_gone(repository)
         except ForgeError as trouble:
             _log.info("whether %s/%s is the App's cannot be seen: %s", repository.owner, repository.name, trouble)
 
-    def _is_gone(self, repository: Repository) -> bool:
-        """Look no more at a repository to which GitHub says that we have no way. What runs there may run on.
+    def _give_up_if_gone(self, repository: Repository) -> bool:
+        """Look no more at a repository to which GitHub says that we have no way; tell so. What runs there may go on.
 
         An event of it opens it again: nothing that GitHub says by mistake costs more than being late.
         """

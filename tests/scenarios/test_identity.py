@@ -10,7 +10,7 @@ from bot.clock import SECOND, ManualClock
 from bot.devhub import DevHub
 from tests.scenarios.road import Road
 from tests.scenarios.scripted import ScriptedBackend
-from tests.scenarios.test_commands import says, sticky
+from tests.scenarios.test_commands import failed, says, sticky
 from tests.scenarios.test_pull_request import opened
 
 pytestmark = pytest.mark.service
@@ -188,9 +188,7 @@ def test_shut_out_for_a_moment_an_experiment_waits_for_its_code(road: Road, back
 
 
 def test_what_was_asked_right_before_a_suspension_is_done_after_it(road: Road, backend: ScriptedBackend) -> None:
-    _, _, pull = opened(road)
-    backend.fail(backend.submissions[-1])
-    road.wait(2)
+    _, _, pull = failed(road, backend)
     road.hub.comment(pull, "/experiment rerun failed")
     road.tick("intake")
     road.hub.suspend("acme")
@@ -209,9 +207,7 @@ ROLE = r"^/repos/acme/digits/collaborators/.*/permission"
 
 def test_who_is_shut_out_for_a_moment_does_what_was_asked_a_moment_later(road: Road, backend: ScriptedBackend) -> None:
     """A permission is granted anew, the word of a suspension is on its way: it is too early to refuse."""
-    _, _, pull = opened(road)
-    backend.fail(backend.submissions[-1])
-    road.wait(2)
+    _, _, pull = failed(road, backend)
     road.hub.faults.fail_next("GET", ROLE, status=403, times=3)
     says(road, pull, "/experiment rerun failed")
     for _ in range(3):
@@ -220,9 +216,7 @@ def test_who_is_shut_out_for_a_moment_does_what_was_asked_a_moment_later(road: R
 
 
 def test_who_stays_shut_out_is_told_before_long(road: Road, backend: ScriptedBackend) -> None:
-    _, _, pull = opened(road)
-    backend.fail(backend.submissions[-1])
-    road.wait(2)
+    _, _, pull = failed(road, backend)
     road.hub.faults.fail_next("GET", ROLE, status=403, times=1_000)
     says(road, pull, "/experiment rerun failed")
     assert "could not be done" not in sticky(pull)

@@ -2,7 +2,7 @@
 
 from bot.core.report import annotations, overview
 from bot.core.report.causes import last_words
-from bot.core.report.facts import CommitFacts
+from bot.core.report.facts import CommitFacts, step_name
 from bot.core.report.matrix import Matrix, MatrixGate
 from bot.core.report.names import ROLL_UP, Names
 from bot.core.report.overview import Overview, Trouble
@@ -64,7 +64,7 @@ def _names(commit: CommitFacts) -> Names:
     names = Names()
     for one in (step for demands in commit.asked for step in demands.steps):
         for variant in one.variants:
-            key, label = (one.workflow, one.step, variant), f"{one.step} ({variant})" if variant else one.step
+            key, label = (one.workflow, one.step, variant), step_name(one.step, variant)
             names.keep(key, one.workflow, label)
             for gate in one.gates:
                 names.keep((*key, gate.name), one.workflow, label, gate.name)

@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from bot.core.report.comparison import ComparisonFacts
 
 
+def step_name(step: str, variant: str) -> str:
+    """Return what a step is called, or a cell of its matrix."""
+    return f"{step} ({variant})" if variant else step
+
+
 @dataclass(frozen=True)
 class MetricFacts:
     """A metric as it stands: `values` are its points in order (thinned out is fine), for the curve drawn in letters.
@@ -141,8 +146,7 @@ class ExperimentFacts:
     @property
     def label(self) -> str:
         """`<workflow> / <step>`, as people call it."""
-        variant = f" ({self.variant})" if self.variant else ""
-        return f"{self.workflow} / {self.step}{variant}"
+        return f"{self.workflow} / {step_name(self.step, self.variant)}"
 
     def entered(self, state: State) -> int | None:
         """Return when `state` was entered, None if it was not."""

@@ -80,7 +80,13 @@ def date(at: int) -> str:
 
 def counted(count: float, noun: str) -> str:
     """Return `1 gate`, `3 gates`, `0.5 CPUs`."""
-    return f"{count:g} {noun}{'' if count == 1 else 's'}"
+    shown = str(count) if isinstance(count, int) else f"{count:g}"
+    return f"{shown} {noun}{'' if count == 1 else 's'}"
+
+
+def resources(cpus: float, memory_mb: int, gpus: int) -> str:
+    """Return what a machine has, or a run asks for: `2 CPUs, 4096 MB, 1 GPU`."""
+    return f"{counted(cpus, 'CPU')}, {memory_mb} MB, {counted(gpus, 'GPU')}"
 
 
 def memory(megabytes: int) -> str:
